@@ -1,0 +1,251 @@
+"""The isotypic spectrum: how many copies of which irrep live in an embedding, how sure that is, against which null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geodis.coordinates.evidence import Evidence, Settings, gather
+from geodis.coordinates.relabelled import structure_null
+from geodis.coordinates.search import Found
+from geodis.coordinates.solve import find
+from geodis.errors import ParameterError, UnknownNameError
+from geodis.linalg import Array
+from geodis.orbits import Orbits
+from geodis.statistics import permutation_p
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class IsotypicSpectrum:
+    """Cross-fitted energies of the copies of every irrep, with intervals and nulls.
+
+    Attributes
+    ----------
+    group : str
+        The group's name.
+    energies : dict of str to ndarray
+        For every irrep the energies of its leading copies, descending: the kept ones and a few rejected candidates.
+        Energy 1 is exact equivariance on unseen items, 0 is chance.
+    intervals : dict of str to list of (float, float)
+        Confidence intervals at `level`.
+    kept : dict of str to int
+        How many copies exceed `min_energy` and beat null N1.
+    p_values : dict of str to ndarray
+        Against labels permuted within items (N1; items shuffled, N0, for the trivial irrep), Holm-adjusted.
+    null_mean : dict of str to float
+        Mean energy under that null.
+    structure_p, structure_mean : dict of str to float
+        Against one common relabelling of the elements (N2): is this group structure special? NaN where not computed
+        or not testable.
+    coupling : dict of str to str
+        ``"disentangled"`` (one factor of a product acts), ``"entangled"`` or ``"trivial"``.
+    status : str
+    limited : bool
+        Whether energies are skills against the identity operator.
+    ridge, level, min_energy : float
+    """
+
+    group: str
+    energies: Mapping[str, Array]
+    intervals: Mapping[str, list[tuple[float, float]]]
+    kept: Mapping[str, int]
+    p_values: Mapping[str, Array]
+    null_mean: Mapping[str, float]
+    structure_p: Mapping[str, float]
+    structure_mean: Mapping[str, float]
+    coupling: Mapping[str, str]
+    status: str
+    limited: bool
+    ridge: float
+    level: float
+    min_energy: float
+
+    def multiplicity(self, irrep: str) -> int:
+        """How many copies of `irrep` were kept."""
+        if irrep not in self.kept:
+            raise UnknownNameError("irrep", irrep, ", ".join(self.kept))
+        return self.kept[irrep]
+
+    @property
+    def multiplicities(self) -> dict[str, int]:
+        """The irreps with at least one kept copy."""
+        return {name: n for name, n in self.kept.items() if n}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a copy: irrep, copy, energy, ci_low, ci_high, p, null_mean, structure_p, coupling, kept."""
+        rows = []
+        for name, energies in self.energies.items():
+            for r, energy in enumerate(energies):
+                low, high = self.intervals[name][r]
+                rows.append(
+                    {
+                        "irrep": name,
+                        "copy": r + 1,
+                        "energy": float(energy),
+                        "ci_low": low,
+                        "ci_high": high,
+                        "p": float(self.p_values[name][r]),
+                        "null_mean": self.null_mean[name],
+                        "structure_p": self.structure_p[name],
+                        "structure_mean": self.structure_mean[name],
+                        "coupling": self.coupling[name],
+                        "kept": r < self.kept[name],
+                    }
+                )
+        columns = [
+            "irrep",
+            "copy",
+            "energy",
+            "ci_low",
+            "ci_high",
+            "p",
+            "null_mean",
+            "structure_p",
+            "structure_mean",
+            "coupling",
+            "kept",
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Bars of energy for each copy, with intervals; hatched where rejected; the null's mean as a line."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(max(4.0, 0.5 * sum(len(e) for e in self.energies.values())), 3.2))
+        _draw(self, ax)
+        return ax
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{n}× {name} ({self.energies[name][0]:.3f})" for name, n in self.multiplicities.items())
+        return f"IsotypicSpectrum({self.group}: {found or 'nothing found'}; status {self.status})"
+
+
+def isotypic_spectrum(
+    orbits: Orbits,
+    max_order: int = 4,
+    *,
+    min_energy: float = 0.5,
+    ridge: float | str = "auto",
+    n_folds: int = 5,
+    max_components: int = 192,
+    n_null: int = 99,
+    level: float = 0.95,
+    seed: int = 0,
+    verbose: bool = False,
+) -> IsotypicSpectrum:
+    """How many copies of which irrep live in the embedding: S w = λ T w for every irrep, cross-fitted over items.
+
+    Parameters
+    ----------
+    orbits : Orbits
+        Embeddings of items under group elements.
+    max_order : int
+        Irreps up to this order (frequency, spin, …).
+    min_energy : float
+        Copies count when their cross-fitted energy is above it.
+    ridge : float or "auto"
+        Fraction of the mean variance added to T in the solve; "auto" chooses it on inner folds.
+    n_folds : int
+        Folds of items.
+    max_components : int
+        Irreps are sought in at most so many principal directions.
+    n_null : int
+        Draws of each null; common relabellings (N2) are refitted as a whole.
+    level : float
+        Confidence level of intervals.
+    seed : int
+    verbose : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    IsotypicSpectrum
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from geodis import Orbits, isotypic_spectrum
+    >>> from geodis.groups import SO2
+    >>> rng = np.random.default_rng(0)
+    >>> angle = SO2().orbit(40, 12).reshape(-1, 1)
+    >>> start = np.repeat(rng.uniform(0, 6.28, (40, 1)), 12, axis=0)
+    >>> z = np.hstack([np.cos(2 * angle + start), np.sin(2 * angle + start)]) @ rng.normal(size=(2, 8))
+    >>> z = z + 0.05 * rng.normal(size=z.shape)
+    >>> isotypic_spectrum(Orbits.from_arrays(z, angle, np.repeat(np.arange(40), 12), SO2())).multiplicities
+    {'m=2': 1}
+    """
+    if not isinstance(orbits, Orbits):
+        raise ParameterError("orbits", "Orbits", type(orbits).__name__, "Build them with Orbits.from_arrays.")
+    settings = Settings(max_order, min_energy, ridge, n_folds, max_components, n_null, level, seed, verbose)
+    evidence = gather(orbits, settings)
+    found, chosen = find(evidence, settings)
+    nulls = structure_null(found, evidence, settings, chosen)
+    return spectrum_of(found, evidence, settings, chosen, nulls)
+
+
+def spectrum_of(
+    found: Sequence[Found], evidence: Evidence, settings: Settings, ridge: float, nulls: Mapping[str, Array]
+) -> IsotypicSpectrum:
+    """The result object; `nulls` holds the N2 draws of the irreps for which they were made."""
+    names = [f.rep.name for f in found]
+    structure = {name: nulls.get(name, np.zeros(0)) for name in names}
+    top = {f.rep.name: f.energies[0] if len(f.energies) else np.nan for f in found}
+    orders = {f.rep.name: _descending(f) for f in found}
+    degenerate = evidence.degenerate
+    status = "degenerate" if degenerate else "ok" if evidence.design.sufficient else "insufficient"
+    return IsotypicSpectrum(
+        group=repr(evidence.group),
+        energies={f.rep.name: f.energies[orders[f.rep.name]] for f in found},
+        intervals={f.rep.name: [f.intervals[r] for r in orders[f.rep.name]] for f in found},
+        kept={f.rep.name: f.kept for f in found},
+        p_values={f.rep.name: f.p_values[orders[f.rep.name]] for f in found},
+        null_mean={f.rep.name: f.null_mean for f in found},
+        structure_p={n: permutation_p(float(top[n]), x) if len(x) else float("nan") for n, x in structure.items()},
+        structure_mean={n: float(x.mean()) if len(x) else float("nan") for n, x in structure.items()},
+        coupling={f.rep.name: f.rep.coupling for f in found},
+        status=status,
+        limited=evidence.design.limited,
+        ridge=ridge,
+        level=settings.level,
+        min_energy=settings.min_energy,
+    )
+
+
+def _descending(f: Found) -> list[int]:
+    """Kept copies first, each part by falling energy."""
+    return sorted(range(len(f.energies)), key=lambda r: (r >= f.kept, -f.energies[r]))
+
+
+def _draw(spectrum: IsotypicSpectrum, ax: Any) -> None:
+    frame = spectrum.to_frame()
+    frame = frame[frame.energy > -0.2].reset_index(drop=True)
+    names = list(dict.fromkeys(frame.irrep))
+    x = np.arange(len(frame)) + 0.8 * np.array([names.index(name) for name in frame.irrep])
+    colours = np.where(frame.kept, "#2a6f97", "#c9d6df")
+    error = np.abs(np.stack([frame.energy - frame.ci_low, frame.ci_high - frame.energy]))
+    ax.bar(x, frame.energy, color=colours, width=0.85, yerr=np.nan_to_num(error), ecolor="#444444", capsize=2)
+    for name in names:
+        mine = x[(frame.irrep == name).to_numpy()]
+        for value, style, label in (
+            (spectrum.null_mean[name], ":", "labels permuted"),
+            (spectrum.structure_mean[name], "--", "one relabelling"),
+        ):
+            if np.isfinite(value):
+                ax.hlines(value, mine[0] - 0.5, mine[-1] + 0.5, color="#d1495b", linestyle=style, label=label)
+    ax.axhline(spectrum.min_energy, color="#888888", linewidth=0.8)
+    ax.set_xticks([x[(frame.irrep == n).to_numpy()].mean() for n in names], names, rotation=45, ha="right")
+    ax.set_ylabel("skill on unseen items" if spectrum.limited else "energy on unseen items")
+    ax.set_ylim(min(-0.05, float(frame.energy.min(initial=0.0))), 1.05)
+    ax.set_title(f"Isotypic spectrum, {spectrum.group}")
+    handles, labels = ax.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    if unique:
+        ax.legend(unique.values(), unique.keys(), fontsize="small", frameon=False)

@@ -1,0 +1,15 @@
+"""Metrics: pure functions of orbits that return a `MetricResult`, never a bare number."""
+
+from geodis.metrics.best_linear import best_linear_error as best_linear_error
+from geodis.metrics.content import content_retention as content_retention
+from geodis.metrics.equivariance import energy as energy
+from geodis.metrics.equivariance import equivariance_error as equivariance_error
+from geodis.metrics.equivariance import invariance_error as invariance_error
+from geodis.metrics.equivariance import orbit_signal as orbit_signal
+from geodis.metrics.equivariance import relative_equivariance as relative_equivariance
+from geodis.metrics.group_law import homomorphism_error as homomorphism_error
+from geodis.metrics.group_law import identity_error as identity_error
+from geodis.metrics.group_law import inverse_error as inverse_error
+from geodis.metrics.group_law import orthogonality_defect as orthogonality_defect
+from geodis.metrics.result import MetricResult as MetricResult
+from geodis.metrics.result import Status as Status
