@@ -1,4 +1,4 @@
-"""How often does a nominal 95 % interval for a mean over items × elements hold the truth?
+"""Question: how often does a nominal 95 % interval for a mean over items × elements hold the truth.
 
 Errors e_ij = 1 + item effect + element effect + noise, 200 × 20 and 200 × 8 designs. The two-way interval holds it
 .92-.98 of the time, the interval of independent pairs does not. Run: `python experiments/interval_coverage.py`.

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from geodis.actions.action import AbstractAction
-from geodis.errors import LengthError, ParameterError, ShapeError
+from geodis.errors import FileFormatError, LengthError, ParameterError, ShapeError
 from geodis.files import read_safetensors, write_atomically
 from geodis.groups import AbstractGroup, parse
 from geodis.linalg import Array, check_finite, to_numpy
@@ -232,6 +232,7 @@ class Orbits:
         elements = as_params(params, self.group)
         if len(elements) != len(self):
             raise LengthError(params=len(elements), items=len(self))
+        self.group.check(elements)
         return replace(self, params=elements)
 
     # --- on disk --------------------------------------------------------------------------------------------------
@@ -250,10 +251,13 @@ class Orbits:
     def load(cls, path: str | Path) -> Orbits:
         """Read what `save` wrote."""
         meta, tensors = read_safetensors(path, FORMAT, VERSION)
-        items, clusters = (
-            tensors[name] if name in tensors else np.array(json.loads(meta[name])) for name in ("items", "clusters")
-        )
-        return cls.from_arrays(tensors["z"], tensors["params"], items, parse(meta["group"]), clusters)
+        try:
+            items, clusters = (
+                tensors[name] if name in tensors else np.array(json.loads(meta[name])) for name in ("items", "clusters")
+            )
+            return cls.from_arrays(tensors["z"], tensors["params"], items, parse(meta["group"]), clusters)
+        except (KeyError, ValueError) as error:
+            raise FileFormatError(path, "whole orbits", f"{type(error).__name__}: {error}") from error
 
 
 def sample_orbits(
@@ -306,6 +310,9 @@ def sample_orbits(
         raise LengthError(items=n, item_ids=len(ids))
     if len(np.unique(ids)) != n:
         raise ParameterError("item_ids", "one distinct label an item", "repeated labels")
+    bunches = None if clusters is None else as_items(clusters)
+    if bunches is not None and len(bunches) != n:
+        raise LengthError(items=n, clusters=len(bunches))
     params = action.group.orbit(n, n_elements, seed=seed)
     m = params.shape[1]
     flat = params.reshape(n * m, -1)
@@ -315,8 +322,8 @@ def sample_orbits(
         _embed(encoder, action, items, which[start : start + batch_size], flat[start : start + batch_size])
         for start in tqdm(batches, desc="embedding orbits", disable=not verbose)
     ]
-    bunches = None if clusters is None else as_items(clusters)[which]
-    return Orbits.from_arrays(np.concatenate(z), flat, ids[which], action.group, bunches)
+    owners = None if bunches is None else bunches[which]
+    return Orbits.from_arrays(np.concatenate(z), flat, ids[which], action.group, owners)
 
 
 def _embed(encoder: Callable[[Any], Any], action: AbstractAction, items: Any, which: Array, params: Array) -> Array:

@@ -69,7 +69,7 @@ def two_way_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
     Notes
     -----
     s²_row and s²_col are the variances of row and column means, s²_res the residual mean square. Where v ≤ 0 (no
-    effect of either) the larger of the two components holds.
+    effect of either), or so small that its df falls below those of both components, the larger component holds.
 
     References
     ----------
@@ -84,7 +84,7 @@ def two_way_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
     >>> bool(interval.low < 1.0 < interval.high), bool(pair_t(e).low < 1.0 < pair_t(e).high)
     (True, False)
     """
-    cells = _array(e, "two_way_t: e", 2)
+    cells = checked_array(e, "two_way_t: e", 2)
     variance, df = _two_way_variance(cells)
     return _t_interval(float(cells.mean()), variance, df, level, side, "two-way t")
 
@@ -96,14 +96,8 @@ def clustered_t(per_item: Any, level: float = 0.95, side: Side = "both") -> Inte
     ----------
     per_item : array (n,)
         One value an item (its mean over elements, in a nested design).
-    level : float
-        Confidence level in (0, 1).
-    side : {"both", "lower", "upper"}
+    level, side
         As in `two_way_t`.
-
-    Returns
-    -------
-    Interval
         NaN ends if n < 2.
 
     Examples
@@ -112,7 +106,7 @@ def clustered_t(per_item: Any, level: float = 0.95, side: Side = "both") -> Inte
     >>> round(interval.low, 3), round(interval.high, 3)
     (-0.484, 4.484)
     """
-    x = _array(per_item, "clustered_t: per_item", 1)
+    x = checked_array(per_item, "clustered_t: per_item", 1)
     n = len(x)
     variance = float(x.var(ddof=1)) / n if n > 1 else math.nan
     return _t_interval(float(x.mean()), variance, n - 1, level, side, "item-clustered t")
@@ -127,9 +121,7 @@ def pair_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
     ----------
     e : array (n, m)
         One value for each item and element.
-    level : float
-        Confidence level in (0, 1).
-    side : {"both", "lower", "upper"}
+    level, side
         As in `two_way_t`.
 
     Examples
@@ -137,7 +129,7 @@ def pair_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
     >>> pair_t([[1.0, 2.0], [2.0, 3.0]]).df
     3.0
     """
-    flat = _array(e, "pair_t: e", 2).ravel()
+    flat = checked_array(e, "pair_t: e", 2).ravel()
     return clustered_t(flat, level, side)._replace(method="pairs as independent (too narrow)")
 
 
@@ -150,14 +142,8 @@ def ratio_two_way_t(num: Any, den: Any, level: float = 0.95, side: Side = "both"
     ----------
     num, den : array (n, m)
         Numerator and denominator of each item and element.
-    level : float
-        Confidence level in (0, 1).
-    side : {"both", "lower", "upper"}
+    level, side
         As in `two_way_t`.
-
-    Returns
-    -------
-    Interval
         NaN ends if n < 2, m < 2 or mean(den) = 0.
 
     Examples
@@ -168,7 +154,7 @@ def ratio_two_way_t(num: Any, den: Any, level: float = 0.95, side: Side = "both"
     >>> float(interval.low), float(interval.high)
     (0.5, 0.5)
     """
-    top, bottom = _array(num, "ratio_two_way_t: num", 2), _array(den, "ratio_two_way_t: den", 2)
+    top, bottom = checked_array(num, "ratio_two_way_t: num", 2), checked_array(den, "ratio_two_way_t: den", 2)
     if top.shape != bottom.shape:
         raise ShapeError("ratio_two_way_t: den", str(top.shape), bottom.shape)
     scale = float(bottom.mean())
@@ -188,14 +174,8 @@ def ratio_clustered_t(num: Any, den: Any, weights: Any = None, level: float = 0.
         Numerator and denominator of each item.
     weights : array (n,), optional
         Weights w ≥ 0 of the items; equal by default.
-    level : float
-        Confidence level in (0, 1).
-    side : {"both", "lower", "upper"}
+    level, side
         As in `two_way_t`.
-
-    Returns
-    -------
-    Interval
         NaN ends if n < 2 or the denominator vanishes.
 
     Examples
@@ -204,8 +184,8 @@ def ratio_clustered_t(num: Any, den: Any, weights: Any = None, level: float = 0.
     >>> bool(interval.low < 6.5 / 12.0 < interval.high)
     True
     """
-    top, bottom = _array(num, "ratio_clustered_t: num", 1), _array(den, "ratio_clustered_t: den", 1)
-    w = np.ones(len(top)) if weights is None else _array(weights, "ratio_clustered_t: weights", 1)
+    top, bottom = checked_array(num, "ratio_clustered_t: num", 1), checked_array(den, "ratio_clustered_t: den", 1)
+    w = np.ones(len(top)) if weights is None else checked_array(weights, "ratio_clustered_t: weights", 1)
     if not len(top) == len(bottom) == len(w):
         raise LengthError(num=len(top), den=len(bottom), weights=len(w))
     if (w < 0).any():
@@ -234,17 +214,8 @@ def pigeonhole_bootstrap(
         Values of each item and element; further axes travel along (numerator and denominator of a ratio, say).
     statistic : callable
         Resampled array (n, m, ...) → number.
-    level : float
-        Confidence level in (0, 1).
-    n_draws : int
-        Bootstrap draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    Interval
-        NaN ends if n < 2 or m < 2.
+    level, n_draws, seed
+        Confidence level, number and seed of the draws; NaN ends if n < 2 or m < 2.
 
     References
     ----------
@@ -258,7 +229,7 @@ def pigeonhole_bootstrap(
     >>> bool(interval.low < 0.0 < interval.high)
     True
     """
-    cells = _array(e, "pigeonhole_bootstrap: e", None)
+    cells = checked_array(e, "pigeonhole_bootstrap: e", None)
     if cells.ndim < 2:
         raise ShapeError("pigeonhole_bootstrap: e", "(n, m, ...)", cells.shape)
     check_level(level)
@@ -290,7 +261,7 @@ def permutation_p(observed: float, null: Any) -> float:
     >>> permutation_p(2.0, [0.0, 1.0, 2.0])
     0.5
     """
-    draws = _array(null, "permutation_p: null", 1)
+    draws = checked_array(null, "permutation_p: null", 1)
     value = _number(observed, "permutation_p: observed")
     return float((1 + np.count_nonzero(draws >= value - TIE)) / (1 + len(draws)))
 
@@ -319,7 +290,7 @@ def label_permutation_test(cost: Any, n_draws: int = 999, seed: int = 0) -> Perm
     >>> test.p_value == 1 / 24, len(test.null)
     (True, 24)
     """
-    costs = _array(cost, "label_permutation_test: cost", 2)
+    costs = checked_array(cost, "label_permutation_test: cost", 2)
     m = len(costs)
     if costs.shape != (m, m):
         raise ShapeError("label_permutation_test: cost", "(m, m)", costs.shape)
@@ -340,98 +311,6 @@ def label_permutation_test(cost: Any, n_draws: int = 999, seed: int = 0) -> Perm
 
 
 # --- many tests at once -------------------------------------------------------------------------------------------
-def holm(p: Any) -> Array:
-    """Holm's adjusted p-values: rejecting those ≤ α makes any false rejection at most α likely.
-
-    Parameters
-    ----------
-    p : array (K,)
-        p-values.
-
-    Returns
-    -------
-    ndarray (K,)
-
-    References
-    ----------
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(3)
-    array([0.03, 0.06, 0.06])
-    """
-    values = _p_values(p, "holm: p")
-    order = np.argsort(values, kind="stable")
-    factors = len(values) - np.arange(len(values))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
-    return adjusted
-
-
-def westfall_young(observed: Any, null: Any) -> Array:
-    """Step-down max-T adjusted p-values: as Holm's, but using how the statistics vary together under the null.
-
-    Parameters
-    ----------
-    observed : array (K,)
-        Statistics, large values being evidence.
-    null : array (B, K)
-        The same statistics of B relabellings, each row from one relabelling.
-
-    Returns
-    -------
-    ndarray (K,)
-
-    References
-    ----------
-    Westfall and Young, "Resampling-Based Multiple Testing", Wiley 1993, algorithm 4.1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> westfall_young([3.0, 0.0], np.array([[0.0, 1.0], [2.0, 0.5], [1.0, -1.0]]))
-    array([0.25, 0.75])
-    """
-    values, draws = _array(observed, "westfall_young: observed", 1), _array(null, "westfall_young: null", 2)
-    if draws.shape[1] != len(values):
-        raise ShapeError("westfall_young: null", f"(B, {len(values)})", draws.shape)
-    order = np.argsort(-values, kind="stable")
-    # The r-th largest statistic competes with the maximum over itself and all smaller ones.
-    suffix_max = np.maximum.accumulate(draws[:, order][:, ::-1], axis=1)[:, ::-1]
-    exceed = (suffix_max >= values[order] - TIE).sum(axis=0)
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.maximum.accumulate((1 + exceed) / (1 + len(draws)))
-    return adjusted
-
-
-def benjamini_hochberg(p: Any) -> Array:
-    """Bound the false discovery rate by adjusted p-values: min over later ranks of p_(r)·K/r.
-
-    Parameters
-    ----------
-    p : array (K,)
-        p-values.
-
-    Returns
-    -------
-    ndarray (K,)
-
-    References
-    ----------
-    Benjamini and Hochberg, "Controlling the false discovery rate", JRSS B 1995.
-
-    Examples
-    --------
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3)
-    array([0.03, 0.04, 0.04])
-    """
-    values = _p_values(p, "benjamini_hochberg: p")
-    order = np.argsort(values, kind="stable")
-    scaled = values[order] * len(values) / np.arange(1, len(values) + 1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum.accumulate(np.minimum(scaled, 1.0)[::-1])[::-1]
-    return adjusted
 
 
 # --- shared parts -------------------------------------------------------------------------------------------------
@@ -448,7 +327,9 @@ def _two_way_variance(cells: Array) -> tuple[float, float]:
     variance = from_rows + from_columns - noise
     if variance > 0.0:
         df = variance**2 / (from_rows**2 / (n - 1) + from_columns**2 / (m - 1))
-        return variance, df
+        # A sum of two variances has at least the smaller df; below it the difference has cancelled.
+        if df >= min(n, m) - 1:
+            return variance, df
     return (from_rows, n - 1.0) if from_rows >= from_columns else (from_columns, m - 1.0)
 
 
@@ -465,7 +346,8 @@ def _t_interval(value: float, variance: float, df: float, level: float, side: Si
     return Interval(low, high, level, method, float(df))
 
 
-def _array(x: Any, what: str, ndim: int | None) -> Array:
+def checked_array(x: Any, what: str, ndim: int | None) -> Array:
+    """`x` as a finite float64 array of `ndim` axes."""
     array = np.asarray(x, dtype=np.float64)
     expected = {1: "(n,)", 2: "(n, m)", None: "(n, ...)"}[ndim]
     if (ndim is not None and array.ndim != ndim) or array.size == 0:
@@ -474,13 +356,6 @@ def _array(x: Any, what: str, ndim: int | None) -> Array:
     if bad:
         raise FiniteError(what, bad)
     return array
-
-
-def _p_values(p: Any, what: str) -> Array:
-    values = _array(p, what, 1)
-    if (values < 0).any() or (values > 1).any():
-        raise ParameterError(what, "p-values in [0, 1]", values.tolist())
-    return values
 
 
 def _number(x: Any, what: str) -> float:

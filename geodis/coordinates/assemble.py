@@ -83,10 +83,8 @@ def oblique_synthesis(a: Array, cov: Array) -> Array:
 
 
 def _status(blocks: Sequence[Block], evidence: Evidence) -> Status:
-    if evidence.degenerate:
-        return "degenerate"
     if not evidence.design.sufficient:
         return "insufficient"
-    if not any(not b.irrep.trivial for b in blocks):
+    if evidence.degenerate or not any(not b.irrep.trivial for b in blocks):
         return "degenerate"
     return "partial" if any(b.status == "partial" for b in blocks) else "ok"

@@ -125,8 +125,8 @@ def choose_ridges(
 ) -> tuple[float, dict[int, float]]:
     """`(ridge of the final fit, ridge of each outer fold)`: maximizes Σ_b d_b max(0, λ_b) on inner folds.
 
-    `first` holds the cross-fits with the least ridge of the grid. The search is skipped when they do not overfit: in-sample and
-    cross-fitted energies agree.
+    `first` holds the cross-fits with the least ridge of the grid. The search is skipped when they do not overfit:
+    in-sample and cross-fitted energies agree.
     """
     if len(folds.used) < 3 or not _overfits(first, min_energy):
         return grid[0], dict.fromkeys(folds.used, grid[0])

@@ -62,10 +62,12 @@ def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, s
     if not group.compact or n_elements < 2:
         return Design(not group.compact, float("nan"), repeated, n_items, n_elements)
     parts = _part(stacks, seed)
-    leakages = [(rep.order, *_leakage(rep, parts)) for rep in group.irreps(2 * max_order) if not rep.trivial]
+    acting = [rep for rep in group.irreps(2 * max_order) if not rep.trivial]
+    leakages = [(rep.order, *_leakage(rep, parts)) for rep in acting]
     if group.order is None:
         _refuse_aliases(leakages, max_order, n_elements)
     over = [value for _, value, error in leakages if value > LEAKAGE and value > 4 * error]
+    over += [value for value in (_offset(rep, parts) for rep in acting) if value > LEAKAGE]
     worst = max((value for _, value, _ in leakages), default=0.0)
     return Design(bool(over), worst, repeated, n_items, n_elements)
 
@@ -95,6 +97,18 @@ def _leakage(rep: Representation, parts: Sequence[Array]) -> tuple[float, float]
     per_item = np.concatenate(values) if values else np.zeros(1)
     error = per_item.std(ddof=1) / np.sqrt(len(per_item)) if len(per_item) > 1 else np.inf
     return float(per_item.mean()), float(error)
+
+
+def _offset(rep: Representation, parts: Sequence[Array]) -> float:
+    """‖mean_ij σ(g_ij)‖²/d over all rows, less ten times what independent draws leave: 0 for Haar-like elements.
+
+    Pairs (e, g) with a Haar g leak nothing, but half of the rows are upright: the mean of z holds a part of an
+    equivariant code, and centring on it spoils the block (theory.md §2, Centring).
+    """
+    rows = [rep(params).reshape(-1, rep.dim, rep.dim) for params in parts]
+    n_rows = sum(map(len, rows))
+    mean = sum(r.sum(axis=0) for r in rows) / max(n_rows, 1)
+    return float(np.square(mean).sum() / rep.dim - 10 / max(n_rows, 1))
 
 
 def _refuse_aliases(leakages: Sequence[tuple[int, float, float]], max_order: int, n_elements: int) -> None:

@@ -34,7 +34,7 @@ class Settings:
     min_energy: float = 0.5
     ridge: float | str = "auto"
     n_folds: int = 5
-    max_components: int = 192
+    max_components: int = 128
     n_null: int = 99
     level: float = 0.95
     seed: int = 0
@@ -59,6 +59,7 @@ class Settings:
             "an integer ≥ 1",
         )
         _expect("n_null", self.n_null, _is_integer(self.n_null) and self.n_null >= 19, "an integer ≥ 19")
+        _expect("random_state", self.seed, _is_integer(self.seed) and self.seed >= 0, "an integer ≥ 0")
         _expect("level", self.level, _is_number(self.level) and 0.0 < self.level < 1.0, "a number in (0, 1)")
 
 
@@ -134,6 +135,7 @@ def gather(orbits: Orbits, settings: Settings) -> Evidence:
         basis=basis,
         shift=shift,
         reservoir_rows=LIMITED_ROWS if design.limited else RESERVOIR_ROWS,
+        expected_rows=len(orbits),
         seed=settings.seed,
     )
     chunks = [chunk for stack in stacks for chunk in _chunks(stack, orbits.n_features)]

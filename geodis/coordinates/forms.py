@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geodis.coordinates.fourier import analysis_weights, gram, half_dim, split_coefficients
-from geodis.coordinates.moments import FoldMoments, Moments
+from geodis.coordinates.fourier import analysis_weights, half_dim, split_coefficients
+from geodis.coordinates.moments import Moments, empty_fold
 from geodis.groups import Representation
 from geodis.linalg import Array
 from geodis.orbits import Stack
@@ -119,32 +119,15 @@ def haar_forms_of_rows(
 ) -> list[HaarForms]:
     """The same from homogeneous rows that are in memory (for nulls and small designs)."""
     size = rows[0][0].z.shape[-1]
-    widths = [half_dim(rep) * size for rep in reps]
-    kinds = [complex if rep.half is not None else float for rep in reps]
-    folds = [
-        FoldMoments(
-            0.0,
-            0.0,
-            np.zeros((size, size)),
-            np.zeros((size, size)),
-            [np.zeros((w, w), dtype=k) for w, k in zip(widths, kinds, strict=True)],
-        )
-        for _ in range(n_folds)
-    ]
+    folds = [empty_fold(reps, size - 1, size - 1) for _ in range(n_folds)]
     for stack, fold_of in rows:
         n, m, _ = stack.z.shape
         pieces = split_coefficients(reps, analysis_weights(reps, stack.params) @ stack.z) if m >= 2 else None
         for f in range(n_folds):
             mine = fold_of == f
-            second = gram(stack.z[mine].reshape(-1, size))
-            folds[f].n += mine.sum()
-            folds[f].second += second / m
-            if pieces is None:
-                continue
-            folds[f].n_paired += mine.sum()
-            folds[f].second_paired += second / (m * (m - 1))
-            for rep, kept, piece in zip(reps, folds[f].kept, pieces, strict=True):
-                kept += m / (m - 1) * gram(piece[np.repeat(mine, half_dim(rep))])
+            if mine.any():
+                part = None if pieces is None else [p[np.repeat(mine, len(p) // n)] for p in pieces]
+                folds[f].add_rows(stack.z[mine].reshape(-1, size), m, part)
     second = np.stack([f.second for f in folds])
     n, n_paired = np.array([f.n for f in folds]), np.array([f.n_paired for f in folds])
     return [

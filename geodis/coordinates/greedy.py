@@ -1,7 +1,7 @@
 """Greedy search on pair moments, for limited designs and non-compact groups (theory.md §5).
 
-Irreps look alike on a small range of elements, so that a true m = 2 code fakes an m = 1 code. The best representation is
-accepted first and its directions are taken out (orthogonally in the within-item covariance) before the next is sought.
+Irreps look alike on a small range of elements, so that a true m = 2 code fakes an m = 1 code. The best representation
+is accepted first and its directions are taken out (orthogonally in the within-item covariance) before the next one.
 """
 
 from __future__ import annotations

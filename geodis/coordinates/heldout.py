@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -106,10 +107,15 @@ class HeldOutCodes:
 
 
 def ratio_interval(num: list[Array], den: list[Array], clusters: list[Array], crossed: bool, level: float) -> Interval:
-    """Interval of Σnum/Σden from cells (n, m) a stack: two-way t over clusters × elements, or t over clusters."""
+    """Interval of Σnum/Σden from cells (n, m) a stack: two-way t over clusters × elements, or t over clusters.
+
+    `num` compares the elements of an item in pairs, so that element k moves the mean by 2(e_ik − ē_i): once as the
+    predicted one, once as the other.
+    """
     if crossed:
         _, index = np.unique(clusters[0], return_inverse=True)
-        return ratio_two_way_t(_summed(num[0], index), _summed(den[0], index), level=level)
+        influence = 2.0 * num[0] - num[0].mean(axis=1, keepdims=True)
+        return ratio_two_way_t(_summed(influence, index), _summed(den[0], index), level=level)
     _, index = np.unique(np.concatenate(clusters), return_inverse=True)
     above, below = (_summed(np.concatenate([x.mean(axis=1) for x in xs]), index) for xs in (num, den))
     return ratio_clustered_t(above, below, level=level)
@@ -261,7 +267,7 @@ def _pair_permutation(pairs: Pairs) -> Callable[[np.random.Generator], tuple[Arr
 
     elements = [
         np.unique(np.concatenate([pairs.source[rows], pairs.target[rows]]), axis=0, return_inverse=True)
-        for rows in (order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True))
+        for rows in (order[a:b] for a, b in pairwise(starts))
     ]
 
     def within(rng: np.random.Generator) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from geodis.errors import LengthError, OverlapError, ShapeError
+from geodis.errors import FileFormatError, LengthError, OverlapError, ParameterError, ShapeError
 from geodis.files import read_safetensors, write_atomically
 from geodis.groups import AbstractGroup, Representation, direct_sum, parse
 from geodis.linalg import Array, check_finite, to_numpy
@@ -154,8 +154,8 @@ class LatentCoordinates:
 
         With position blocks the action is affine and the matrix acts on (z − centre, 1): (N, D+1, D+1).
         """
-        like = torch.as_tensor(to_numpy(params), dtype=torch.float64)
-        elements = self._elements(params, len(like), like)
+        given = as_params(params, self.group)
+        elements = self._elements(params, len(given), torch.zeros(0))
         eye = torch.eye(self.n_features, dtype=torch.float64)
         p, a = torch.from_numpy(self.synthesis), torch.from_numpy(self.analysis)
         out = eye.expand(len(elements), -1, -1).clone()
@@ -187,7 +187,9 @@ class LatentCoordinates:
 
     # --- input ----------------------------------------------------------------------------------------------------
     def _rows(self, x: Any, width: int, what: str) -> Tensor:
-        rows = x if isinstance(x, Tensor) else torch.from_numpy(np.ascontiguousarray(to_numpy(x)))
+        rows = x if isinstance(x, Tensor) else _tensor(x, what)
+        if rows.is_complex():
+            raise ParameterError(what, "real numbers", f"dtype {rows.dtype}")
         if rows.ndim != 2 or rows.shape[1] != width:
             raise ShapeError(what, f"(N, {width})", tuple(rows.shape))
         if not rows.is_floating_point():
@@ -205,7 +207,7 @@ class LatentCoordinates:
         if isinstance(params, Tensor) and params.is_floating_point():
             g = params[:, None] if params.ndim == 1 else params
             return g.expand(n, -1).to(rows.device, torch.float64)
-        return torch.from_numpy(np.asarray(elements, dtype=np.float64)).to(rows.device)
+        return torch.tensor(elements, dtype=torch.float64, device=rows.device)
 
     def refuse_fitted(self, labels: Iterable[Any]) -> None:
         """Raise `OverlapError` when any of these items was fitted."""
@@ -244,25 +246,28 @@ class LatentCoordinates:
             For a file of another program or version.
         """
         meta, tensors = read_safetensors(path, FORMAT, VERSION)
-        group = parse(meta["group"])
-        blocks, start = [], 0
-        for entry in json.loads(meta["blocks"]):
-            rep = group.irrep(entry["irrep"])
-            rows = tuple(range(start, start + rep.dim))
-            low, high = entry["interval"]
-            blocks.append(Block(rep, rows, entry["energy"], (low, high), entry["isotropy"]))
-            start += rep.dim
-        status: Any = meta["status"]
-        return cls(
-            group,
-            tuple(blocks),
-            tensors["analysis"],
-            tensors["synthesis"],
-            tensors["centre"],
-            status,
-            json.loads(meta["limited"]),
-            tensors["fitted"],
-        )
+        try:
+            group = parse(meta["group"])
+            blocks, start = [], 0
+            for entry in json.loads(meta["blocks"]):
+                rep = group.irrep(entry["irrep"])
+                rows = tuple(range(start, start + rep.dim))
+                low, high = entry["interval"]
+                blocks.append(Block(rep, rows, entry["energy"], (low, high), entry["isotropy"]))
+                start += rep.dim
+            status: Any = meta["status"]
+            return cls(
+                group,
+                tuple(blocks),
+                tensors["analysis"],
+                tensors["synthesis"],
+                tensors["centre"],
+                status,
+                json.loads(meta["limited"]),
+                tensors["fitted"],
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise FileFormatError(path, "whole coordinates", f"{type(error).__name__}: {error}") from error
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{b.irrep.name} ({b.energy:.3f})" for b in self.blocks if not b.irrep.trivial)
@@ -284,6 +289,15 @@ def _text(label: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return repr(value)
+
+
+def _tensor(x: Any, what: str) -> Tensor:
+    array = to_numpy(x)
+    if array.dtype.kind not in "fiub":
+        raise ParameterError(what, "real numbers", f"dtype {array.dtype}")
+    known = array.dtype.kind == "f" and array.dtype.itemsize <= 8
+    # A copy where the memory is read-only: torch warns about tensors that nobody may write to.
+    return torch.from_numpy(np.require(array if known else array.astype(np.float64), requirements=["C", "W"]))
 
 
 def _as(x: Array, rows: Tensor) -> Tensor:

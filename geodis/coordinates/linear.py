@@ -91,7 +91,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         isometric: bool = False,
         ridge: float | str = "auto",
         n_folds: int = 5,
-        max_components: int = 192,
+        max_components: int = 128,
         n_null: int = 99,
         level: float = 0.95,
         random_state: int = 0,
@@ -125,7 +125,6 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             intervals go by cluster.
         """
         X = validate_data(self, to_numpy(X), dtype=[np.float64, np.float32], ensure_all_finite=False)
-        check_finite(X, "embeddings X")
         orbits = self._orbits(X, y, items, clusters)
         return self._solve(gather(orbits, self._settings()))
 
@@ -220,7 +219,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.spectrum_: IsotypicSpectrum = spectrum_of(found, evidence, settings, self.ridge_, {})
         coordinates: LatentCoordinates = assemble(found, evidence)
         if self.isometric and coordinates.n_coordinates:
-            coordinates = isometric_frame(coordinates, evidence, settings)
+            coordinates = isometric_frame(coordinates, evidence, self.ridge_)
         self.coordinates_ = coordinates
         self.status_ = coordinates.status
         return self

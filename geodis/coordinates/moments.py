@@ -22,30 +22,69 @@ class FoldMoments:
 
     Attributes
     ----------
-    n, n_paired : float
-        Items, and items with at least two elements.
-    second : ndarray (D+1, D+1)
-        Σ_i C̃_i with C̃_i = mean_j z̃_ij z̃_ijᵀ.
-    second_paired : ndarray (D+1, D+1)
-        Σ_i C̃_i/(n_i − 1).
+    size : int
+        The length of z̃.
+    grams : dict of int to ndarray (D+1, D+1)
+        Σ z̃z̃ᵀ over the rows of all items with m elements, by m.
+    items : dict of int to float
+        How many items have m elements.
     kept : list of ndarray (h(q+1), h(q+1))
         Σ_i n_i/(n_i − 1) M̃_iᴴM̃_i, an irrep each.
     """
 
-    n: float
-    n_paired: float
-    second: Array
-    second_paired: Array
+    size: int
+    grams: dict[int, Array]
+    items: dict[int, float]
     kept: list[Array]
+
+    @property
+    def n(self) -> float:
+        """Items."""
+        return sum(self.items.values())
+
+    @property
+    def n_paired(self) -> float:
+        """Items with at least two elements."""
+        return sum(n for m, n in self.items.items() if m >= 2)
+
+    @property
+    def second(self) -> Array:
+        """Σ_i C̃_i with C̃_i = mean_j z̃_ij z̃_ijᵀ."""
+        return sum((gram / m for m, gram in self.grams.items()), np.zeros((self.size, self.size)))
+
+    @property
+    def second_paired(self) -> Array:
+        """Σ_i C̃_i/(n_i − 1) over the items with a pair."""
+        paired = (gram / (m * (m - 1)) for m, gram in self.grams.items() if m >= 2)
+        return sum(paired, np.zeros((self.size, self.size)))
+
+    def add_rows(self, rows: Array, m: int, pieces: Sequence[Array] | None) -> None:
+        """Add items of m elements: homogeneous rows (n·m, D+1), stacked coefficients of every irrep."""
+        self.items[m] = self.items.get(m, 0.0) + len(rows) / m
+        if m in self.grams:
+            self.grams[m] += gram(rows)
+        else:
+            self.grams[m] = gram(rows)
+        if pieces is not None:
+            for kept, piece in zip(self.kept, pieces, strict=True):
+                kept += (m / (m - 1)) * gram(piece)
 
     def add(self, other: FoldMoments) -> None:
         """Add the sums of other items."""
-        self.n += other.n
-        self.n_paired += other.n_paired
-        self.second += other.second
-        self.second_paired += other.second_paired
-        for mine, theirs in zip(self.kept, other.kept, strict=True):
-            mine += theirs
+        for m, theirs in other.grams.items():
+            self.grams[m] = self.grams[m] + theirs if m in self.grams else theirs.copy()
+            self.items[m] = self.items.get(m, 0.0) + other.items[m]
+        for mine, kept in zip(self.kept, other.kept, strict=True):
+            mine += kept
+
+
+def empty_fold(reps: Sequence[Representation], n_features: int, q: int) -> FoldMoments:
+    """No items yet: D = n_features, irreps sought in q directions."""
+    kept = []
+    for rep in reps:
+        width = half_dim(rep) * (q + 1)
+        kept.append(np.zeros((width, width), dtype=complex if rep.half is not None else float))
+    return FoldMoments(n_features + 1, {}, {}, kept)
 
 
 @dataclass
@@ -91,6 +130,8 @@ class Moments:
         A provisional centre. Any vector is right; one near the mean keeps the sums accurate.
     reservoir_rows : int
         How many rows of whole, randomly chosen items to remember for nulls and intervals.
+    expected_rows : int, optional
+        How many rows will come, if that is known: the reservoir then takes few rows that it drops later.
     seed : int
         Seed of the folds and of the reservoir.
 
@@ -117,6 +158,7 @@ class Moments:
         basis: Array | None = None,
         shift: Array | None = None,
         reservoir_rows: int = 16384,
+        expected_rows: int | None = None,
         seed: int = 0,
     ) -> None:
         if any(not rep.orthogonal or rep.cocycle is not None for rep in reps):
@@ -133,8 +175,9 @@ class Moments:
             raise ShapeError("shift", f"({n_features},)", self.shift.shape)
         self.seed = seed
         self.eps = float(np.finfo(np.float64).eps)  # of the rows as they came
-        self.folds = [self._empty() for _ in range(n_folds)]
-        self.reservoir = Reservoir(reservoir_rows, np.random.default_rng([seed, 1]))
+        q = n_features if self.basis is None else self.basis.shape[1]
+        self.folds = [empty_fold(self.reps, n_features, q) for _ in range(n_folds)]
+        self.reservoir = Reservoir(reservoir_rows, np.random.default_rng([seed, 1]), expected_rows)
         self._rng = np.random.default_rng([seed, 0])
         self._upcoming: list[int] = []
         self._closed: set[Any] = set()
@@ -163,8 +206,12 @@ class Moments:
         if not len(rows) == len(elements) == len(labels) == len(bunches):
             raise LengthError(z=len(rows), params=len(elements), items=len(labels), clusters=len(bunches))
         self.group.check(elements)
+        blocks = _runs(labels)
+        if clusters is not None and any((bunches[b] != bunches[b.start]).any() for b in blocks):
+            raise ParameterError("clusters", "one cluster for all rows of an item", "an item in several clusters")
+        self._refuse_finished([_plain(labels[block.start]) for block in blocks])
         whole = []
-        for block in _runs(labels):
+        for block in blocks:
             whole.extend(
                 self._take(
                     Part(_plain(labels[block.start]), _plain(bunches[block.start]), [rows[block]], [elements[block]])
@@ -199,6 +246,12 @@ class Moments:
             raise DesignError(
                 f"merge: expected different items, {len(shared)} are in both, e.g. {next(iter(shared))!r}."
             )
+        torn = [c for c, fold in other._fold_of.items() if self._fold_of.get(c, fold) != fold]
+        if torn:
+            raise DesignError(
+                f"merge: expected the items of a cluster in one fold, those of {torn[0]!r} are in two. Stream whole "
+                "clusters on one machine."
+            )
         for mine, theirs in zip(self.folds, other.folds, strict=True):
             mine.add(theirs)
         self.reservoir.merge(other.reservoir)
@@ -220,18 +273,29 @@ class Moments:
             self._open.z.extend(part.z)
             self._open.params.extend(part.params)
             return []
-        if part.item in self._closed:
-            raise DesignError(
-                f"update: expected the rows of an item in consecutive batches, item {part.item!r} was finished "
-                "before. Sort the rows by item."
-            )
         closed, self._open = self._open, part
         if closed is None:
             return []
         self._closed.add(closed.item)
         return [closed]
 
+    def _refuse_finished(self, items: list[Any]) -> None:
+        """Raise, before anything is added, when the rows of an item are not together."""
+        last = None if self._open is None else self._open.item
+        left: set[Any] = set()
+        for item in items:
+            if item in self._closed or item in left:
+                raise DesignError(
+                    f"update: expected the rows of an item in consecutive batches, item {item!r} was finished "
+                    "before. Sort the rows by item."
+                )
+            if last is not None and item != last:
+                left.add(last)
+            last = item
+
     def _accumulate_parts(self, parts: list[Part]) -> None:
+        # In the order of arrival, not of sizes: the folds do not depend on the batches.
+        self._folds_of(np.array([part.cluster for part in parts]))
         by_size: dict[int, list[Part]] = {}
         for part in parts:
             by_size.setdefault(sum(map(len, part.z)), []).append(part)
@@ -246,15 +310,6 @@ class Moments:
             )
 
     # --- sums ---------------------------------------------------------------------------------------------------
-    def _empty(self) -> FoldMoments:
-        q = self.n_features if self.basis is None else self.basis.shape[1]
-        size = self.n_features + 1
-        kept = []
-        for rep in self.reps:
-            width = half_dim(rep) * (q + 1)
-            kept.append(np.zeros((width, width), dtype=complex if rep.half is not None else float))
-        return FoldMoments(0.0, 0.0, np.zeros((size, size)), np.zeros((size, size)), kept)
-
     def _accumulate(self, stack: Stack) -> None:
         n, m, d = stack.z.shape
         self.eps = max(self.eps, float(np.finfo(stack.z.dtype).eps))
@@ -269,7 +324,8 @@ class Moments:
         for f in range(self.n_folds):
             items = slice(bounds[f], bounds[f + 1])
             if bounds[f] < bounds[f + 1]:
-                self._add(self.folds[f], z[items].reshape(-1, d + 1), m, items, pieces)
+                mine = None if pieces is None else [_of_items(p, items, n) for p in pieces]
+                self.folds[f].add_rows(z[items].reshape(-1, d + 1), m, mine)
         self.reservoir.offer(z, params, folds[order], stack.items[order], stack.clusters[order], self.basis)
 
     def _coefficients(self, params: Array, z: Array) -> list[Array]:
@@ -278,19 +334,6 @@ class Moments:
         if weights.shape[1] > z.shape[1]:
             return split_coefficients(self.reps, weights @ project(z, self.basis))
         return split_coefficients(self.reps, project(weights @ z, self.basis))
-
-    def _add(self, sums: FoldMoments, rows: Array, m: int, items: slice, pieces: list[Array] | None) -> None:
-        n = len(rows) // m
-        second = gram(rows)
-        sums.n += n
-        sums.second += second / m
-        if pieces is None:
-            return
-        sums.n_paired += n
-        sums.second_paired += second / (m * (m - 1))
-        for rep, kept, piece in zip(self.reps, sums.kept, pieces, strict=True):
-            h = half_dim(rep)
-            kept += (m / (m - 1)) * gram(piece[items.start * h : items.stop * h])
 
     def _folds_of(self, clusters: Array) -> Array:
         """The fold of each item: that of its cluster.
@@ -313,10 +356,13 @@ class Reservoir:
     Every item gets a random key and those with the smallest keys stay, so that two reservoirs merge into one.
     """
 
-    def __init__(self, capacity: int, rng: np.random.Generator) -> None:
+    def __init__(self, capacity: int, rng: np.random.Generator, expected_rows: int | None = None) -> None:
         self.capacity, self._rng = capacity, rng
         self._entries: list[Entry] = []
         self._threshold, self._rows, self.complete = np.inf, 0, True
+        if expected_rows is not None and expected_rows > capacity:
+            # A tenth more than fits, so that the reservoir is full in the end.
+            self._threshold = min(1.0, 1.1 * capacity / expected_rows)
 
     def offer(self, z: Array, params: Array, folds: Array, labels: Array, clusters: Array, basis: Array | None) -> None:
         """Remember some of these items: z (n, m, D+1), params (n, m, p), folds, labels and clusters (n,)."""
@@ -358,6 +404,12 @@ class Reservoir:
             self._threshold, self.complete = self._entries[keep].key, False
         self._entries = self._entries[:keep]
         self._rows = int(total[keep - 1])
+
+
+def _of_items(piece: Array, items: slice, n: int) -> Array:
+    """The rows (h an item) of some of the n items."""
+    h = len(piece) // n
+    return piece[items.start * h : items.stop * h]
 
 
 def project(z: Array, basis: Array | None) -> Array:

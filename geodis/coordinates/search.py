@@ -14,7 +14,8 @@ from geodis.coordinates.fourier import half_dim
 from geodis.coordinates.heldout import HeldOutCodes
 from geodis.groups import Representation
 from geodis.linalg import Array
-from geodis.statistics import holm, permutation_p
+from geodis.multiplicity import holm
+from geodis.statistics import permutation_p
 
 ALPHA = 0.05  # a block is kept when its Holm-adjusted p is at most this
 SHOWN = 3  # rejected candidates that stay in the spectrum

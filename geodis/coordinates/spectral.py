@@ -76,7 +76,8 @@ def _copies(s: Array, forms: HaarForms, rank: int, k: int) -> Array:
 def _deflated(s: Array, commutant: Array, rank: int, k: int) -> Array:
     """Copies when EW solves with W for every E of the commutant: remove all of {EW} after each copy."""
     h = commutant.shape[-1]
-    basis, found = np.eye(len(s)), []
+    basis = np.eye(len(s))
+    found: list[Array] = []
     while len(found) < k and basis.shape[1] > 0:
         top = basis @ top_eigenvectors(basis.T @ s @ basis, 1)[0]
         found.append(top)

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from geodis.coordinates.evidence import Evidence, Settings, gather
-from geodis.coordinates.relabelled import structure_null
+from geodis.coordinates.relabelled import StructureNull, structure_null
 from geodis.coordinates.search import Found
 from geodis.coordinates.solve import find
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.linalg import Array
 from geodis.orbits import Orbits
-from geodis.statistics import permutation_p
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +134,7 @@ def isotypic_spectrum(
     min_energy: float = 0.5,
     ridge: float | str = "auto",
     n_folds: int = 5,
-    max_components: int = 192,
+    max_components: int = 128,
     n_null: int = 99,
     level: float = 0.95,
     seed: int = 0,
@@ -187,20 +186,21 @@ def isotypic_spectrum(
     settings = Settings(max_order, min_energy, ridge, n_folds, max_components, n_null, level, seed, verbose)
     evidence = gather(orbits, settings)
     found, chosen = find(evidence, settings)
-    nulls = structure_null(found, evidence, settings, chosen)
+    kept = {f.rep.name: f.kept for f in found if f.kept}
+    nulls = structure_null(kept, [f.rep for f in found if f.kept], evidence, settings, chosen)
     return spectrum_of(found, evidence, settings, chosen, nulls)
 
 
 def spectrum_of(
-    found: Sequence[Found], evidence: Evidence, settings: Settings, ridge: float, nulls: Mapping[str, Array]
+    found: Sequence[Found], evidence: Evidence, settings: Settings, ridge: float, nulls: Mapping[str, StructureNull]
 ) -> IsotypicSpectrum:
-    """The result object; `nulls` holds the N2 draws of the irreps for which they were made."""
+    """The result object; `nulls` holds N2 for the irreps for which it was made."""
     names = [f.rep.name for f in found]
-    structure = {name: nulls.get(name, np.zeros(0)) for name in names}
-    top = {f.rep.name: f.energies[0] if len(f.energies) else np.nan for f in found}
+    none = StructureNull(np.zeros(0), np.zeros(0))
+    structure = {name: nulls.get(name, none) for name in names}
     orders = {f.rep.name: _descending(f) for f in found}
     degenerate = evidence.degenerate
-    status = "degenerate" if degenerate else "ok" if evidence.design.sufficient else "insufficient"
+    status = "insufficient" if not evidence.design.sufficient else "degenerate" if degenerate else "ok"
     return IsotypicSpectrum(
         group=repr(evidence.group),
         energies={f.rep.name: f.energies[orders[f.rep.name]] for f in found},
@@ -208,8 +208,8 @@ def spectrum_of(
         kept={f.rep.name: f.kept for f in found},
         p_values={f.rep.name: f.p_values[orders[f.rep.name]] for f in found},
         null_mean={f.rep.name: f.null_mean for f in found},
-        structure_p={n: permutation_p(float(top[n]), x) if len(x) else float("nan") for n, x in structure.items()},
-        structure_mean={n: float(x.mean()) if len(x) else float("nan") for n, x in structure.items()},
+        structure_p={n: x.p() for n, x in structure.items()},
+        structure_mean={n: x.mean for n, x in structure.items()},
         coupling={f.rep.name: f.rep.coupling for f in found},
         status=status,
         limited=evidence.design.limited,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from geodis.linalg import like, to_tensor
+from geodis.linalg import Array, like, to_tensor
 
 Type = Literal["real", "complex", "quaternionic"]
 
@@ -39,6 +39,8 @@ class Representation:
         Which factors of a direct product act non-trivially; ``(0,)`` for a simple group, ``()`` for the trivial one.
     order : int
         The order (frequency, spin, ...) that `max_order` counts.
+    commutant : ndarray (4, d, d) or None
+        For quaternionic type, a basis of the commutant: a copy comes four-fold, as EW with every E of it.
     check : callable or None
         What turns parameters into a tensor of group elements or raises a named error; set by the group.
 
@@ -59,6 +61,7 @@ class Representation:
     cocycle: Callable[[Tensor], Tensor] | None = None
     factors: tuple[int, ...] = (0,)
     order: int = 1
+    commutant: Array | None = None
     check: Callable[[Any], Tensor] | None = None
 
     def __call__(self, params: Any) -> Any:

