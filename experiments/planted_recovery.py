@@ -91,9 +91,9 @@ def oracle_skill(code: PlantedCode, case: PlantedCase, orbits: Orbits) -> float:
 
 def same_multiplicities(found: Mapping[str, int], planted: Mapping[str, int]) -> bool:
     """Whether the same irreps were found as often as planted; continuous frequencies up to their tolerance."""
-    counted: dict[str, int] = {}
+    counted = dict.fromkeys((_nearest(name, planted) for name in found), 0)
     for name, count in found.items():
-        counted[near := _nearest(name, planted)] = counted.get(near, 0) + count
+        counted[_nearest(name, planted)] += count
     return counted == dict(planted)
 
 
@@ -117,18 +117,34 @@ def recovered(seed: int) -> dict[str, Recovery]:
     return {name: recover(make(), seed) for name, make in planted_cases().items()}
 
 
-def whole_designs(seed: int) -> list[Recovery]:
-    """The cases seen all over the group (or over a window of a non-compact one), pairs included."""
-    return [found for name, found in recovered(seed).items() if not _limited(name)]
+def energy_min(seed: int) -> float:
+    """The smallest score of a block over the designs that see the whole group (or a window of a non-compact one)."""
+    return min(min(found.scores, default=0.0) for found in _cases(seed, limited=False))
 
 
-def limited_designs(seed: int) -> list[Recovery]:
-    """The cases of compact groups seen near the identity only."""
-    return [found for name, found in recovered(seed).items() if _limited(name)]
+def multiplicities_wrong(seed: int) -> float:
+    """In how many cases of the zoo something else than what was planted was found."""
+    return sum(not found.exact for found in recovered(seed).values())
 
 
-def _limited(name: str) -> bool:
-    return name.endswith((" limited", " base"))
+# Near the identity little moves, so that the noise alone keeps the skill of the true frame well below 1.
+def limited_skill_min(seed: int) -> float:
+    """The smallest skill of a block over the designs that see the neighbourhood of the identity only."""
+    return min(min(found.skills, default=0.0) for found in _cases(seed, limited=True))
+
+
+def limited_oracle_min(seed: int) -> float:
+    """The same of the true frame."""
+    return min(found.oracle for found in _cases(seed, limited=True))
+
+
+def limited_energy_min(seed: int) -> float:
+    """The smallest 1 − L/2T of the found blocks on these designs."""
+    return min(min(found.energies, default=0.0) for found in _cases(seed, limited=True))
+
+
+def _cases(seed: int, limited: bool) -> list[Recovery]:
+    return [found for name, found in recovered(seed).items() if name.endswith((" limited", " base")) == limited]
 
 
 def seconds_to_fit(seed: int) -> float:

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
-from geodis import IsotypicSpectrum, LatentCoordinates, LinearCoordinates, Orbits, encode, isotypic_spectrum
-from geodis import sample_orbits
+from geodis import (
+    IsotypicSpectrum,
+    LatentCoordinates,
+    LinearCoordinates,
+    Orbits,
+    encode,
+    isotypic_spectrum,
+    sample_orbits,
+)
 from geodis.coordinates.energy import orbit_energy
 from geodis.encoders.minilm import load_minilm
 from geodis.simulators import month_sentences, weekday_sentences

@@ -54,6 +54,7 @@ class AliasingError(GeodisError, ValueError):
     """Two irreps look the same on the elements that were sampled."""
 
     def __init__(self, n_elements: int, max_order: int, usable: int) -> None:
+        self.usable = usable
         super().__init__(
             f"These elements ({n_elements} an item) cannot tell order {max_order} from lower ones: on a regular grid, "
             f"expected max_order < n_elements / 2. Lower max_order to {usable} or sample more elements."

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from geodis.coordinates.forms import HaarForms, Whitening, whitening
+from geodis.coordinates.forms import HaarForms, Whitening, homogeneous, whitening
 from geodis.coordinates.fourier import half_dim
 from geodis.coordinates.pairs import PairForms, solve_pairs
 from geodis.coordinates.spectral import solve
@@ -55,6 +55,11 @@ class Folds:
     def used(self) -> list[int]:
         """The folds that hold items."""
         return [f for f in range(len(self.n)) if self.n[f] > 0]
+
+    def restrict(self, subspace: Array) -> Folds:
+        """The same folds seen through the columns of `subspace` (q, q')."""
+        lift = homogeneous(subspace)
+        return Folds.of(np.einsum("kef,ex,fy->kxy", self.second, lift, lift, optimize=True), self.n, self.floor)
 
     def without(self, *left_out: int) -> tuple[Array, Whitening]:
         """`(folds that stay, their whitening)`."""

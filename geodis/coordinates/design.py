@@ -58,6 +58,8 @@ def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, s
     """
     n_items = sum(len(s.items) for s in stacks)
     n_elements = max((s.params.shape[1] for s in stacks), default=0)
+    if not any(_moves(group, stack) for stack in stacks):
+        n_elements = min(n_elements, 1)  # the same element again and again is one element
     repeated = _repeated_share(group, stacks)
     if not group.compact or n_elements < 2:
         return Design(not group.compact, float("nan"), repeated, n_items, n_elements)
@@ -70,6 +72,18 @@ def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, s
     over += [value for value in (_offset(rep, parts) for rep in acting) if value > LEAKAGE]
     worst = max((value for _, value, _ in leakages), default=0.0)
     return Design(bool(over), worst, repeated, n_items, n_elements)
+
+
+def _moves(group: AbstractGroup, stack: Stack) -> bool:
+    """Whether some item was seen at two different elements."""
+    if stack.params.shape[1] < 2:
+        return False
+    if (stack.params == stack.params[:, :1]).all():
+        return False
+    step = np.asarray(
+        group.compose(stack.params, group.inverse(np.broadcast_to(stack.params[:, :1], stack.params.shape)))
+    )
+    return bool((np.abs(step - group.identity(1)[0]) > 1e-9).any())
 
 
 def _part(stacks: Sequence[Stack], seed: int) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class BlockCells:
         both = zip(self, other, strict=True)
         return BlockCells(*([a + b for a, b in zip(x, y, strict=True)] for x, y in both))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[Array]]:
         return iter((self.loss, self.identity, self.variation, self.mismatch))
 
     def scaled(self, factor: float) -> BlockCells:

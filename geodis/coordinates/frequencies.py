@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from geodis.coordinates.crossfit import Folds, cross_fit
-from geodis.coordinates.evidence import Settings
+from geodis.coordinates.evidence import Evidence, Settings
 from geodis.coordinates.forms import homogeneous
 from geodis.coordinates.pairs import Pairs, pair_forms
 from geodis.groups import AbstractGroup, ContinuousFamily, Representation
@@ -22,13 +22,13 @@ SCANNED_AXES = 48  # principal directions that a scan looks at
 def best_frequency(
     family: ContinuousFamily,
     pairs: Pairs,
-    group: AbstractGroup,
     subspace: Array,
-    folds: Folds,
+    evidence: Evidence,
     settings: Settings,
     ridge: float,
 ) -> Representation | None:
-    """The member of the family with the largest cross-fitted skill, or None when the scan is empty."""
+    """The member of the family with the largest cross-fitted skill on `subspace`, or None when the scan is empty."""
+    group, folds = evidence.group, evidence.folds.restrict(subspace)
     grid, step = _grid(family, pairs, settings.max_order)
     if len(grid) == 0:
         return None
@@ -39,8 +39,8 @@ def best_frequency(
     if max(values) < settings.min_energy / 2:
         return family.make(peak)
     peak = _polished(coarse, peak, step)
-    fine = _skill(family, pairs.through(homogeneous(subspace)), group, folds, ridge)
-    return family.make(_polished(fine, peak, step / 5))
+    # Polished on everything: on the complement, errors of the rows that were taken out would shift the peak.
+    return family.make(_polished(_skill(family, pairs, group, evidence.folds, ridge), peak, step / 5))
 
 
 def _skill(

@@ -24,7 +24,8 @@ from geodis.linalg import Array
 from geodis.statistics import permutation_p
 
 HOPELESS = 0.1  # representations this far below min_energy cannot pass on a smaller space
-DISTINCT = 0.02  # least variance ratio of the rows of copies that count as different
+DISTINCT = 0.05  # least eigenvalue of the correlations of rows that count as different
+SLACK = 0.02  # how much less energy copies may have that are solved at once
 MOVED = 0.05  # least share of a position block's displacement that the translation must explain
 
 
@@ -81,7 +82,7 @@ class Scene:
 
     def fit(self, name: str, subspace: Array, n_copies: int) -> Fitted:
         """The cross-fit of `n_copies` copies of `name` on a subspace."""
-        folds = limited_folds(self.evidence.folds, subspace)
+        folds = self.evidence.folds.restrict(subspace)
         forms = self.forms[name].restrict(subspace)
         fitted = cross_fit(forms, folds, self.ridge, n_copies)
         energy = float(fitted.energies[-1]) if len(fitted.energies) == n_copies else float("-inf")
@@ -105,12 +106,6 @@ class Fitted:
     forms: PairForms
     fitted: CrossFit
     energy: float
-
-
-def limited_folds(folds: Folds, subspace: Array) -> Folds:
-    """The same folds seen through the columns of `subspace`."""
-    lift = homogeneous(subspace)
-    return Folds.of(np.einsum("kef,ex,fy->kxy", folds.second, lift, lift, optimize=True), folds.n, folds.floor)
 
 
 def greedy_search(evidence: Evidence, settings: Settings) -> tuple[list[Found], float]:
@@ -158,9 +153,7 @@ def _accept_affine(names: list[str], scene: Scene, settings: Settings) -> None:
         candidates = [scene.next_copy(name) for name in alive]
         rep = None
         if family is not None:
-            space = scene.space()
-            folds = limited_folds(scene.evidence.folds, space)
-            rep = best_frequency(family, scene.pairs, scene.evidence.group, space, folds, settings, scene.ridge)
+            rep = best_frequency(family, scene.pairs, scene.space(), scene.evidence, settings, scene.ridge)
         if rep is None:
             family = None
         else:
@@ -190,7 +183,7 @@ def _accept(candidate: Fitted, scene: Scene, settings: Settings) -> bool:
     copies = _solved(candidate, scene, settings, evidence[-1:])
     if copies is None:
         return False
-    together = _together(candidate, scene, settings, evidence) if known else None
+    together = _together(candidate, scene, settings, evidence) if scene.accepted else None
     scene.accepted[name] = together if together is not None else [*known, *copies]
     scene.rejected.pop(name, None)
     return True
@@ -199,18 +192,30 @@ def _accept(candidate: Fitted, scene: Scene, settings: Settings) -> bool:
 def _together(
     candidate: Fitted, scene: Scene, settings: Settings, evidence: list[tuple[float, float]]
 ) -> list[Accepted] | None:
-    """All copies of the representation solved beside each other, where that is as good and no row comes twice.
+    """All copies of the representation solved at once, where that is as good and no row comes twice.
 
-    The later copy is then free of the errors of the earlier ones' rows.
+    The later copy is then free of the errors of the earlier ones' rows: first on everything, so that the rows of other
+    representations do not matter either, then on their complement.
     """
     name = candidate.rep.name
-    joint = scene.fit(name, scene.space(but=name), len(evidence))
-    copies = _solved(joint, scene, settings, evidence) if joint.energy >= candidate.energy - 0.02 else None
-    if copies is None:
-        return None
-    rows = np.concatenate([_real(candidate.rep, copy.rows) for copy in copies])
-    spread = np.linalg.eigvalsh(rows @ scene.within @ rows.T)
-    return copies if spread[0] > DISTINCT * spread[-1] else None
+    if candidate.rep.cocycle is not None:
+        return None  # a vector may be added to a position: only the complement of the vectors tells them apart
+    others = [_real(scene.reps[n], a.rows) for n, copies in scene.accepted.items() if n != name for a in copies]
+    for subspace in (np.eye(scene.evidence.n_components), scene.space(but=name)):
+        joint = scene.fit(name, subspace, len(evidence))
+        copies = _solved(joint, scene, settings, evidence) if joint.energy >= candidate.energy - SLACK else None
+        if copies is not None:
+            rows = [_real(candidate.rep, copy.rows) for copy in copies]
+            if _distinct(np.concatenate([*rows, *others]), scene.within):
+                return copies
+    return None
+
+
+def _distinct(rows: Array, within: Array) -> bool:
+    """Whether no combination of the rows is almost constant, measured by the correlations within items."""
+    spread = rows @ within @ rows.T
+    scale = 1.0 / np.sqrt(np.maximum(spread.diagonal(), 1e-300))
+    return bool(np.linalg.eigvalsh(spread * np.outer(scale, scale))[0] > DISTINCT)
 
 
 def _solved(

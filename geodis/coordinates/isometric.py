@@ -29,7 +29,7 @@ ITERATIONS = 100  # more moved the held-out energy by less than .002 on the mont
 
 @dataclass(frozen=True)
 class Isotypic:
-    """The copies of one irrep in the objective: their columns (r·d,) in the frame and S (d·q, d·q) in real arithmetic."""
+    """The copies of one irrep in the objective: their columns (r·d,) in the frame, and S (d·q, d·q) as a real form."""
 
     columns: Array
     dim: int

@@ -239,7 +239,7 @@ def solve_pairs(forms: PairForms, folds: Array, white: Whitening, ridge: float, 
     solution[:, :-1] = np.einsum("ex,axr->rae", lift, vectors.reshape(h, rank, -1)).reshape(len(solution), -1)
     solution[:, free] += (eliminate @ vectors).T
     losses, identity = forms.evaluate(folds, solution)
-    return PairCopies(solution, np.where(identity > 0, 1.0 - losses / np.where(identity > 0, identity, 1.0), -np.inf))
+    return PairCopies(solution, np.where(identity > 0, 1.0 - losses / np.where(identity > 0, identity, 1.0), 0.0))
 
 
 def _largest(form: Array, metric: Array, k: int) -> Array:

@@ -1,4 +1,4 @@
-"""Null N2: one common relabelling of the elements, the whole pipeline refitted. Is this group structure special?"""
+"""Null N2, "is this group structure special?": one common relabelling of the elements, the whole solve repeated."""
 
 from __future__ import annotations
 
@@ -132,9 +132,11 @@ def _ragged_energies(
 
 
 class _RegularSolver:
-    """Orbits of equal size m: S = (mB − T)/(m − 1), so that the best copies are the leading singular vectors of the
-    stacked coefficients M of whitened rows. The rows are whitened once for each fold; labels change nothing in that.
-    """  # fmt: skip
+    """The best copies of orbits of equal size m, as leading singular vectors of stacked coefficients.
+
+    S = (mB − T)/(m − 1) has the eigenvectors of B = MᴴM, M the coefficients of whitened rows. The rows are whitened
+    once for each fold; labels change nothing in that.
+    """
 
     def __init__(self, evidence: Evidence, ridge: float) -> None:
         stack, self.fold_of = evidence.rows[0]

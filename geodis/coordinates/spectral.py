@@ -10,6 +10,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from geodis.coordinates.forms import HaarForms, Whitening
 from geodis.coordinates.fourier import half_dim
+from geodis.errors import ParameterError
 from geodis.linalg import Array
 
 DENSE = 400  # up to this width a dense eigensolver is as fast as Lanczos
@@ -70,6 +71,11 @@ def _copies(s: Array, forms: HaarForms, rank: int, k: int) -> Array:
     """Whitened copies (k, h·rank). Real type and the complex form: one eigenvector a copy."""
     if forms.rep.type != "quaternionic":
         return top_eigenvectors(s, k)
+    if forms.rep.commutant is None:
+        raise ParameterError(
+            f"representation {forms.rep.name!r}", "its commutant, as it is of quaternionic type", None,
+            "Give `Representation(..., commutant=geodis.groups.characters.commutant(rep, group))`.",
+        )  # fmt: skip
     return _deflated(s, forms.rep.commutant, rank, k)
 
 

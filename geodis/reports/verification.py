@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from geodis.coordinates.evidence import Evidence, Settings, gather
 from geodis.coordinates.heldout import HeldOutCodes, ratio_interval
 from geodis.coordinates.latent import Block, LatentCoordinates
 from geodis.coordinates.relabelled import StructureNull, structure_null
-from geodis.errors import ParameterError
+from geodis.errors import AliasingError, ParameterError
 from geodis.linalg import Array
 from geodis.metrics import best_linear_error, content_retention, orbit_signal
 from geodis.orbits import Orbits
@@ -147,7 +148,12 @@ def _evidence(
     settings = Settings(
         max_order=max(orders, default=1), ridge=RIDGE, n_null=n_null, level=level, seed=seed, verbose=verbose
     )
-    return gather(orbits, settings), settings
+    try:
+        return gather(orbits, settings), settings
+    except AliasingError as error:
+        # Fewer elements than at the fit: the blocks can be scored all the same, only the search could not be.
+        settings = replace(settings, max_order=error.usable)
+        return gather(orbits, settings), settings
 
 
 def _nulls(
