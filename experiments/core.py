@@ -32,6 +32,8 @@ def planted_rows() -> dict[str, Measure]:
     return {
         "planted.seconds": planted.seconds_to_fit,
         "planted.energy_min": planted.energy_min,
+        "planted.moving_min": planted.moving_min,
+        "planted.trivial_min": planted.trivial_min,
         "planted.multiplicities_wrong": planted.multiplicities_wrong,
         "planted.limited_skill_min": planted.limited_skill_min,
         "planted.limited_oracle_min": planted.limited_oracle_min,

@@ -30,8 +30,10 @@ class Recovery:
     ----------
     exact : bool
         Whether the multiplicities are the planted ones.
-    scores : tuple of float
-        The energy of each block as `score` defines it (1 − L/2T, 1 − L/I in limited designs); 1 − L/2T if trivial.
+    moving : tuple of float
+        The energy of each block that moves, as `score` defines it: 1 − L/2T, or 1 − L/I for limited designs.
+    trivial : tuple of float
+        1 − L/2T of each trivial block.
     skills, energies : tuple of float
         1 − L/I and 1 − L/2T of the blocks that move.
     oracle : float
@@ -39,7 +41,8 @@ class Recovery:
     """
 
     exact: bool
-    scores: tuple[float, ...]
+    moving: tuple[float, ...]
+    trivial: tuple[float, ...]
     skills: tuple[float, ...]
     energies: tuple[float, ...]
     oracle: float
@@ -54,12 +57,12 @@ def recover(case: PlantedCase, seed: int) -> Recovery:
     found, unseen = est.coordinates_, orbits.select(np.arange(N_FITTED, N_FITTED + N_UNSEEN))
     result = orbit_energy(unseen, found)
     moving = [i for i, block in enumerate(found.blocks) if not block.irrep.trivial]
-    energies = [_energy(result, i) for i in range(len(found.blocks))]
     return Recovery(
         exact=same_multiplicities(est.spectrum_.multiplicities, case.multiplicities),
-        scores=tuple(result.blocks[i] if i in moving else energies[i] for i in range(len(found.blocks))),
+        moving=tuple(result.blocks[i] for i in moving),
+        trivial=tuple(_energy(result, i) for i, block in enumerate(found.blocks) if block.irrep.trivial),
         skills=tuple(_skill(result, i) for i in moving),
-        energies=tuple(energies[i] for i in moving),
+        energies=tuple(_energy(result, i) for i in moving),
         oracle=oracle_skill(code, case, unseen),
     )
 
@@ -118,8 +121,18 @@ def recovered(seed: int) -> dict[str, Recovery]:
 
 
 def energy_min(seed: int) -> float:
-    """The smallest score of a block over the designs that see the whole group (or a window of a non-compact one)."""
-    return min(min(found.scores, default=0.0) for found in _cases(seed, limited=False))
+    """The smallest energy of a block over the designs that see the whole group (or a window of a non-compact one)."""
+    return min(moving_min(seed), trivial_min(seed))
+
+
+def moving_min(seed: int) -> float:
+    """The same over the blocks that move."""
+    return min(min(found.moving, default=0.0) for found in _cases(seed, limited=False))
+
+
+def trivial_min(seed: int) -> float:
+    """The same over the trivial blocks."""
+    return min(min(found.trivial, default=0.0) for found in _cases(seed, limited=False))
 
 
 def multiplicities_wrong(seed: int) -> float:

@@ -19,9 +19,8 @@ class FiniteError(GeodisError, ValueError):
 
     def __init__(self, what: str, n_bad: int, advice: str = "") -> None:
         where = "value is" if n_bad == 1 else "values are"
-        super().__init__(
-            f"{what}: expected finite numbers, {n_bad} {where} NaN or infinity (inf).{_tail(advice or 'Remove or repair these rows first.')}"
-        )
+        todo = _tail(advice or "Remove or repair these rows first.")
+        super().__init__(f"{what}: expected finite numbers, {n_bad} {where} NaN or infinity (inf).{todo}")
 
 
 class ParameterError(GeodisError, ValueError):
@@ -57,7 +56,8 @@ class AliasingError(GeodisError, ValueError):
         self.usable = usable
         super().__init__(
             f"These elements ({n_elements} an item) cannot tell order {max_order} from lower ones: on a regular grid, "
-            f"expected max_order < n_elements / 2. Lower max_order to {usable} or sample more elements."
+            f"expected max_order < n_elements / 2. Lower max_order to {usable}, sample more elements, or name the "
+            "subgroup that these elements belong to."
         )
 
 

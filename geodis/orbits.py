@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from geodis.actions.action import AbstractAction
-from geodis.errors import FileFormatError, LengthError, ParameterError, ShapeError
+from geodis.errors import FileFormatError, LengthError, ParameterError, ShapeError, UnknownNameError
 from geodis.files import read_safetensors, write_atomically
 from geodis.groups import AbstractGroup, parse
 from geodis.linalg import Array, check_finite, to_numpy
@@ -203,7 +204,11 @@ class Orbits:
     # --- other orbits from these ----------------------------------------------------------------------------------
     def select(self, labels: Any) -> Orbits:
         """The orbits of the items in `labels` only."""
-        keep = np.isin(self.items, np.asarray(labels))
+        wanted = np.asarray(labels)
+        unknown = wanted[~np.isin(wanted, self.items)]
+        if len(unknown):
+            raise UnknownNameError("item", unknown[0].item(), f"{self.n_items} items, {self.labels[:3].tolist()} …")
+        keep = np.isin(self.items, wanted)
         return replace(
             self, z=self.z[keep], params=self.params[keep], items=self.items[keep], clusters=self.clusters[keep]
         )
@@ -353,6 +358,9 @@ def as_params(params: Any, group: AbstractGroup) -> Array:
     elements = to_numpy(params)
     if elements.dtype.kind in "iub":
         elements = elements.astype(np.float64)
+    if elements.dtype.kind == "O":
+        with suppress(TypeError, ValueError):  # numbers in a column of objects, as data frames have them
+            elements = elements.astype(np.float64)
     if elements.dtype.kind != "f":
         raise ParameterError("params", "real numbers", f"dtype {elements.dtype}")
     if elements.ndim == 1 and group.n_params == 1:
@@ -368,8 +376,10 @@ def as_items(items: Any) -> Array:
     labels = to_numpy(items)
     if labels.ndim != 1:
         raise ShapeError("items", "(N,)", labels.shape)
-    if labels.dtype.kind == "O":
+    if labels.dtype.kind in "OSMm":
         labels = labels.astype(str)
+    if labels.dtype.kind not in "iufbU":
+        raise ParameterError("items", "numbers or words", f"dtype {labels.dtype}")
     if labels.dtype.kind == "f":
         check_finite(labels, "items")
     return labels

@@ -80,9 +80,12 @@ def test_each_row_keeps_its_parameters_when_it_is_sorted():
 
 def test_labels_may_be_strings_objects_or_floats():
     z, params, items, group = rows((2, 2, 2))
-    for labels in (np.array(["b", "a", "c"]), np.array(["b", "a", "c"], dtype=object), np.array([2.5, -1.0, 7.0])):
+    words = np.array(["b", "a", "c"])
+    days = np.array(["2020-02-02", "2020-01-01", "2021-01-01"], dtype="datetime64[D]")
+    for labels in (words, words.astype(object), words.astype("S1"), days, np.array([2.5, -1.0, 7.0])):
         orbits = Orbits.from_arrays(z, params, labels[items], group)
-        assert orbits.labels.tolist() == sorted(labels.tolist())
+        as_read = labels.astype(str) if labels.dtype.kind != "f" else labels
+        assert orbits.labels.tolist() == sorted(as_read.tolist())
         assert np.array_equal(orbits.z[:2], z[2:4]), "item number 1 carries the smallest label"
 
 
@@ -93,6 +96,7 @@ def test_torch_lists_and_flat_parameters_are_read():
     lists = Orbits.from_arrays(z.tolist(), params[:, 0].tolist(), items.tolist(), group)
     assert same(straight, tensors)
     assert same(straight, lists)
+    assert same(straight, Orbits.from_arrays(z, params.astype(object), items, group))
     assert Orbits.from_arrays(z.astype(np.float32), params, items, group).z.dtype == np.float32
     assert Orbits.from_arrays(np.ones((12, 2), dtype=int), params, items, group).z.dtype == np.float64
 
@@ -136,6 +140,7 @@ BAD_ARRAYS = {
     "two parameters": (lambda z, p, i: (z, np.hstack([p, p]), i), ShapeError),
     "scalar parameters": (lambda z, p, i: (z, np.array(1.0), i), ShapeError),
     "items in a table": (lambda z, p, i: (z, p, i[:, None]), ShapeError),
+    "complex items": (lambda z, p, i: (z, p, i + 1j), ParameterError),
     "NaN items": (lambda z, p, i: (z, p, np.full(12, np.nan)), FiniteError),
     "fewer rows": (lambda z, p, i: (z[1:], p, i), LengthError),
     "fewer parameters": (lambda z, p, i: (z, p[1:], i), LengthError),

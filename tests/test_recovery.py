@@ -107,8 +107,12 @@ def test_cross_fitted_energies_foretell_the_held_out_ones(name):
     for block, energy in zip(est.coordinates_.blocks, held_out, strict=True):
         if block.irrep.trivial and not case.haar:
             continue  # the skill of an invariant against the identity is 0 by definition
-        # The trivial irrep's denominator is the variance between 60 items: its own energy is that uncertain.
-        assert abs(block.energy - energy) <= (0.05 if block.irrep.trivial else 0.03)
+        # Cross-fitting sees four fifths of the items, which 140 limited pairs in R^64 feel; trivial energies are those
+        # of 60 items, and that uncertain.
+        assert block.energy - energy <= (0.05 if block.irrep.trivial else 0.03)
+        assert energy - block.energy <= (
+            0.05 if block.irrep.trivial else 0.03 if case.haar or case.n_elements > 2 else 0.1
+        )
         assert block.interval[0] <= block.energy <= block.interval[1]
 
 
@@ -431,6 +435,19 @@ def test_an_exactly_equivariant_encoder_is_not_degenerate():
     est = LinearCoordinates(group, max_order=2).fit_orbits(orbits_of(z, params, group))
     assert acting(est.coordinates_) == ["k=1"]
     assert est.status_ == "ok"
+
+
+@pytest.mark.parametrize("group", [Cyclic(2), Dihedral(1)], ids=repr)
+def test_a_group_of_two_elements_has_its_sign(group):
+    # Exchanging the labels of (e, s) leaves every pair as it is: permuted labels cannot be the null here.
+    params = group.orbit(100, 2)
+    sign = group.irreps(1)[1]
+    code = planted([(group.irreps(0)[0], 1), (sign, 1)], params, n_features=6)
+    est = LinearCoordinates(group, max_order=1).fit(code.z, code.params, items=code.items)
+    assert acting(est.coordinates_) == [sign.name]
+    assert est.spectrum_.multiplicity(group.irreps(0)[0].name) == 1
+    for dull in (np.random.default_rng(0).normal(size=code.z.shape), np.repeat(code.z[::2], 2, axis=0)):
+        assert acting(LinearCoordinates(group, max_order=1).fit(dull, code.params, items=code.items).coordinates_) == []
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 8), (30, 1), (1, 1)])

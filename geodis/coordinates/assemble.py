@@ -63,7 +63,7 @@ def freeze(
         a,
         synthesis,
         centre,
-        _status(blocks, evidence),
+        status_of(blocks, evidence),
         evidence.design.limited,
         fingerprints(evidence.labels),
     )
@@ -82,7 +82,8 @@ def oblique_synthesis(a: Array, cov: Array) -> Array:
     return np.asarray(synthesis + synthesis @ (np.eye(len(a)) - a @ synthesis))
 
 
-def _status(blocks: Sequence[Block], evidence: Evidence) -> Status:
+def status_of(blocks: Sequence[Block], evidence: Evidence) -> Status:
+    """The status of coordinates with these blocks."""
     if not evidence.design.sufficient:
         return "insufficient"
     if evidence.degenerate or not any(not b.irrep.trivial for b in blocks):

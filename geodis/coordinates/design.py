@@ -66,8 +66,7 @@ def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, s
     parts = _part(stacks, seed)
     acting = [rep for rep in group.irreps(2 * max_order) if not rep.trivial]
     leakages = [(rep.order, *_leakage(rep, parts)) for rep in acting]
-    if group.order is None:
-        _refuse_aliases(leakages, max_order, n_elements)
+    _refuse_aliases(leakages, max_order, n_elements)
     over = [value for _, value, error in leakages if value > LEAKAGE and value > 4 * error]
     over += [value for value in (_offset(rep, parts) for rep in acting) if value > LEAKAGE]
     worst = max((value for _, value, _ in leakages), default=0.0)

@@ -70,12 +70,18 @@ class OrbitEnergy:
 
 
 def orbit_energy(orbits: Orbits, coordinates: LatentCoordinates) -> OrbitEnergy:
-    """1 − ΣL_b/Σ2T_b over the non-trivial blocks (1 − ΣL_b/ΣI_b for limited designs); 0 when no block was kept."""
+    """1 − ΣL_b/Σ2T_b over the non-trivial blocks (1 − ΣL_b/ΣI_b for limited designs); 0 when no block was kept.
+
+    An invariant block has 1 − L/2T in every design: not acting is all that it does.
+    """
     if orbits.n_features != coordinates.n_features:
         raise ShapeError("orbits", f"embeddings of dimension {coordinates.n_features}", orbits.z.shape)
     codes = orbits.map(lambda z: coordinates.transform(z.astype(np.float64)))
     cells = tuple(block_cells(codes, block) for block in coordinates.blocks)
-    values = tuple(_energy(c, coordinates.limited) for c in cells)
+    values = tuple(
+        _energy(c, coordinates.limited and not block.irrep.trivial)
+        for c, block in zip(cells, coordinates.blocks, strict=True)
+    )
     acting = [(c, b) for c, b in zip(cells, coordinates.blocks, strict=True) if not b.irrep.trivial]
     if not acting:
         return OrbitEnergy(0.0, values, cells, None)

@@ -294,15 +294,28 @@ def _found(scene: Scene, settings: Settings) -> list[Found]:
 
 
 def _trivial(scene: Scene, settings: Settings) -> Found:
-    """Invariants, uncorrelated with everything that moves: the between-item share, against shuffled items."""
+    """Invariants: the between-item share of what is left, against shuffled items.
+
+    How many there are is judged on what is uncorrelated with everything that moves, because a moving code has a mean,
+    which differs from item to item too. The same number is then solved on the complement AΔN = 0 where that is better:
+    codes of few items are correlated by chance, and staying uncorrelated would cost the invariants a part of theirs.
+    """
+    _, white = scene.evidence.folds.without()
+    careful = _invariants(scene, scene.space(metric=white.cov), settings, None)
+    better = _invariants(scene, scene.space(), settings, careful.kept)
+    as_many = better.kept == careful.kept and better.kept > 0
+    return (
+        better if as_many and better.energies[: better.kept].sum() > careful.energies[: careful.kept].sum() else careful
+    )
+
+
+def _invariants(scene: Scene, subspace: Array, settings: Settings, most: int | None) -> Found:
+    """The trivial irrep on a subspace, at most `most` copies."""
     evidence = scene.evidence
-    rep = evidence.group.irreps(0)[0]
-    _, white = evidence.folds.without()
-    subspace = scene.space(metric=white.cov)
     lift = homogeneous(subspace)
     rows = [(stack._replace(z=stack.z @ lift), folds) for stack, folds in evidence.rows]
-    forms = haar_forms_of_rows([rep], rows, len(evidence.folds.n))
+    forms = haar_forms_of_rows([evidence.group.irreps(0)[0]], rows, len(evidence.folds.n))
     folds = Folds.of(forms[0].second, forms[0].n, evidence.folds.floor)
     limited = replace(evidence, forms=forms, folds=folds, rows=rows, basis=subspace)
-    found = search(limited, replace(settings, ridge=scene.ridge))[0][0]
+    found = search(limited, replace(settings, ridge=scene.ridge), most)[0][0]
     return replace(found, rows=found.rows @ subspace.T)

@@ -14,10 +14,11 @@ import pymanopt
 from pymanopt.manifolds import Stiefel
 from pymanopt.optimizers import ConjugateGradient
 
-from geodis.coordinates.assemble import real_rows
+from geodis.coordinates.assemble import real_rows, status_of
 from geodis.coordinates.evidence import Evidence
 from geodis.coordinates.forms import HaarForms, Whitening
 from geodis.coordinates.fourier import half_dim
+from geodis.coordinates.heldout import HeldOutCodes
 from geodis.coordinates.latent import LatentCoordinates
 from geodis.coordinates.spectral import solve
 from geodis.errors import DesignError
@@ -67,7 +68,7 @@ class Objective:
         return out
 
 
-def isometric_frame(oblique: LatentCoordinates, evidence: Evidence, ridge: float) -> LatentCoordinates:
+def isometric_frame(oblique: LatentCoordinates, evidence: Evidence, ridge: float, level: float) -> LatentCoordinates:
     """The isometric coordinates with the blocks of `oblique`; energies are cross-fitted again.
 
     Raises
@@ -86,18 +87,20 @@ def isometric_frame(oblique: LatentCoordinates, evidence: Evidence, ridge: float
             "range. Use isometric=False."
         )
     frame = maximize(_objective(oblique, evidence, *evidence.folds.without()), _in_subspace(oblique.analysis, evidence))
-    energies = _cross_fitted(oblique, evidence, ridge)
+    judged = _cross_fitted(oblique, evidence, ridge, level)
     q = evidence.embed(frame.T).T
     blocks = tuple(
-        replace(
-            block,
-            energy=energy,
-            isotropy=_isotropy(q[:, block.columns], evidence.cov),
-            interval=(block.interval[0] + energy - block.energy, block.interval[1] + energy - block.energy),
-        )
-        for block, energy in zip(oblique.blocks, energies, strict=True)
+        replace(block, energy=energy, interval=interval, isotropy=_isotropy(q[:, block.columns], evidence.cov))
+        for block, (energy, interval) in zip(oblique.blocks, judged, strict=True)
     )
-    return replace(oblique, blocks=blocks, analysis=q.T.copy(), synthesis=q, centre=evidence.mean)
+    return replace(
+        oblique,
+        blocks=blocks,
+        analysis=q.T.copy(),
+        synthesis=q,
+        centre=evidence.mean,
+        status=status_of(blocks, evidence),
+    )
 
 
 def maximize(objective: Objective, rows: Array) -> Array:
@@ -117,19 +120,27 @@ def maximize(objective: Objective, rows: Array) -> Array:
     return _polar(optimizer.run(problem, initial_point=_polar(rows)).point)
 
 
-def _cross_fitted(oblique: LatentCoordinates, evidence: Evidence, ridge: float) -> list[float]:
-    """Energies of the blocks on folds that neither the frame nor its start has seen."""
+def _cross_fitted(
+    oblique: LatentCoordinates, evidence: Evidence, ridge: float, level: float
+) -> list[tuple[float, tuple[float, float]]]:
+    """Energies and intervals of the blocks on folds that neither the frame nor its start has seen."""
+    solutions: list[dict[int, Array]] = [{} for _ in oblique.blocks]
     above, below = np.zeros(len(oblique.blocks)), np.zeros(len(oblique.blocks))
     for f in evidence.folds.used:
         stay, white = evidence.folds.without(f)
         frame = maximize(_objective(oblique, evidence, stay, white), _rows_without(f, oblique, evidence, ridge))
         for b, (block, forms) in enumerate(zip(oblique.blocks, _forms(oblique, evidence), strict=True)):
             w = _half_rows(block.irrep, frame[:, block.columns].T)
-            solution = np.concatenate([w, -(w @ white.mean)[:, None]], axis=1)[None]
-            loss, den = forms.evaluate(np.array([f]), solution)
+            solutions[b][f] = np.concatenate([w, -(w @ white.mean)[:, None]], axis=1)[None]
+            loss, den = forms.evaluate(np.array([f]), solutions[b][f])
             above[b] += loss[0]
             below[b] += den[0]
-    return [float(x) for x in 1.0 - above / below]
+    judged = []
+    for block, energy, solution in zip(oblique.blocks, 1.0 - above / below, solutions, strict=True):
+        held = HeldOutCodes.of(block.irrep, solution, evidence.rows, evidence.crossed, evidence.design.repeated)
+        interval, shift = held.interval(0, level), float(energy - held.energies()[0])
+        judged.append((float(energy), (interval.low + shift, interval.high + shift)))
+    return judged
 
 
 def _rows_without(fold: int, oblique: LatentCoordinates, evidence: Evidence, ridge: float) -> Array:

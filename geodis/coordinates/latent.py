@@ -207,7 +207,7 @@ class LatentCoordinates:
         if isinstance(params, Tensor) and params.is_floating_point():
             g = params[:, None] if params.ndim == 1 else params
             return g.expand(n, -1).to(rows.device, torch.float64)
-        return torch.tensor(elements, dtype=torch.float64, device=rows.device)
+        return torch.from_numpy(np.array(elements, dtype=np.float64, order="C")).to(rows.device)
 
     def refuse_fitted(self, labels: Iterable[Any]) -> None:
         """Raise `OverlapError` when any of these items was fitted."""

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
 
 from geodis.coordinates.assemble import assemble
 from geodis.coordinates.design import read_design
@@ -19,7 +20,7 @@ from geodis.coordinates.solve import find
 from geodis.coordinates.spectrum import IsotypicSpectrum, spectrum_of
 from geodis.errors import DesignError, LengthError, ParameterError
 from geodis.groups import AbstractGroup
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, to_numpy
 from geodis.orbits import Orbits, as_embeddings, as_items, as_params
 
 
@@ -124,7 +125,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             What was drawn independently, when that is coarser than items (the subject of a sentence): folds and
             intervals go by cluster.
         """
-        X = validate_data(self, to_numpy(X), dtype=[np.float64, np.float32], ensure_all_finite=False)
+        X = self._embeddings(X, reset=True)
         orbits = self._orbits(X, y, items, clusters)
         return self._solve(gather(orbits, self._settings()))
 
@@ -185,8 +186,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def transform(self, X: Any) -> Array:
         """Coordinates `(N, D) → (N, p)` as a numpy array."""
         check_is_fitted(self, "coordinates_")
-        X = validate_data(self, to_numpy(X), dtype=[np.float64, np.float32], ensure_all_finite=False, reset=False)
-        return np.asarray(self.coordinates_.transform(X))
+        return np.asarray(self.coordinates_.transform(self._embeddings(X)))
 
     def inverse_transform(self, C: Any) -> Array:
         """Embeddings with these coordinates and an average complement `(N, p) → (N, D)`."""
@@ -202,9 +202,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             When some of `items` were fitted.
         """
         check_is_fitted(self, "coordinates_")
-        X = validate_data(self, to_numpy(X), dtype=[np.float64, np.float32], ensure_all_finite=False, reset=False)
-        check_finite(X, "embeddings X")
-        orbits = self._orbits(X, y, items)
+        orbits = self._orbits(self._embeddings(X), y, items)
         if items is not None:
             self.coordinates_.refuse_fitted(orbits.labels)
         return orbit_energy(orbits, self.coordinates_).energy
@@ -219,10 +217,17 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.spectrum_: IsotypicSpectrum = spectrum_of(found, evidence, settings, self.ridge_, {})
         coordinates: LatentCoordinates = assemble(found, evidence)
         if self.isometric and coordinates.n_coordinates:
-            coordinates = isometric_frame(coordinates, evidence, self.ridge_)
+            coordinates = isometric_frame(coordinates, evidence, self.ridge_, self.level)
         self.coordinates_ = coordinates
         self.status_ = coordinates.status
         return self
+
+    def _embeddings(self, X: Any, reset: bool = False) -> Array:
+        rows = to_numpy(X) if isinstance(X, Tensor) else X  # scikit-learn reads frames and refuses sparse matrices
+        # NaN and infinity are refused where the rows are read, in geodis's own words.
+        return np.asarray(
+            validate_data(self, rows, dtype=[np.float64, np.float32], ensure_all_finite=False, reset=reset)
+        )
 
     def _orbits(self, X: Array, y: Any, items: Any, clusters: Any = None) -> Orbits:
         if not isinstance(self.group, AbstractGroup):
@@ -246,6 +251,8 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self.verbose,
         )
         settings.check()
+        if not isinstance(self.isometric, (bool, np.bool_)):
+            raise ParameterError("isometric", "True or False", repr(self.isometric))
         return settings
 
     def __sklearn_tags__(self) -> Any:

@@ -66,8 +66,8 @@ class Candidates:
     null_mean: float
 
 
-def search(evidence: Evidence, settings: Settings) -> tuple[list[Found], float]:
-    """`(what was found of every irrep, the ridge)` for designs that look like Haar measure."""
+def search(evidence: Evidence, settings: Settings, most: int | None = None) -> tuple[list[Found], float]:
+    """`(what was found of every irrep, the ridge)` for designs that look like Haar measure; at most `most` copies."""
     first = [cross_fit(forms, evidence.folds, RIDGES[0], FIRST) for forms in evidence.forms]
     ridge, per_fold = _ridges(evidence, first, settings)
     known = first if set(per_fold.values()) == {RIDGES[0]} else [None] * len(first)
@@ -77,7 +77,8 @@ def search(evidence: Evidence, settings: Settings) -> tuple[list[Found], float]:
         for forms, fitted in zip(evidence.forms, known, strict=True)
     ]
     factors = _holm_factors(candidates)
-    return [_decide(c, factor, evidence, ridge, settings) for c, factor in zip(candidates, factors, strict=True)], ridge
+    picked = zip(candidates, factors, strict=True)
+    return [_decide(c, factor, evidence, ridge, settings, most) for c, factor in picked], ridge
 
 
 def _ridges(evidence: Evidence, first: list[CrossFit], settings: Settings) -> tuple[float, dict[int, float]]:
@@ -133,9 +134,12 @@ def _holm_factors(candidates: list[Candidates]) -> Array:
     return np.asarray(np.maximum(adjusted / p, 1.0))
 
 
-def _decide(c: Candidates, factor: float, evidence: Evidence, ridge: float, settings: Settings) -> Found:
+def _decide(
+    c: Candidates, factor: float, evidence: Evidence, ridge: float, settings: Settings, most: int | None
+) -> Found:
     p = np.minimum(c.p_raw * factor, 1.0)
     kept = _prefix((c.fitted.energies > settings.min_energy) & (p <= ALPHA + 1e-12))
+    kept = kept if most is None else min(kept, most)
     h = half_dim(c.forms.rep)
     rows, offsets = np.zeros((0, h, evidence.n_components)), np.zeros((0, h))
     if kept:

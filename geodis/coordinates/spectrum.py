@@ -243,7 +243,7 @@ def _draw(spectrum: IsotypicSpectrum, ax: Any) -> None:
     ax.axhline(spectrum.min_energy, color="#888888", linewidth=0.8)
     ax.set_xticks([x[(frame.irrep == n).to_numpy()].mean() for n in names], names, rotation=45, ha="right")
     ax.set_ylabel("skill on unseen items" if spectrum.limited else "energy on unseen items")
-    ax.set_ylim(min(-0.05, float(frame.energy.min(initial=0.0))), 1.05)
+    ax.set_ylim(min(-0.05, float(frame.energy.to_numpy().min(initial=0.0))), 1.05)
     ax.set_title(f"Isotypic spectrum, {spectrum.group}")
     handles, labels = ax.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))

@@ -117,6 +117,13 @@ class Representation:
             check=self.check,
         )
 
+    def __reduce__(self) -> Any:
+        # Closures cannot be pickled; a group knows its representations by name.
+        group = getattr(self.check, "__self__", None)
+        if group is None:
+            return super().__reduce__()
+        return group.irrep, (group.irrep(self.name).name,)
+
     def _checked(self, params: Any) -> Tensor:
         return to_tensor(params) if self.check is None else self.check(params)
 

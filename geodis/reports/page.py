@@ -21,6 +21,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 s
 main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 p.lead { font-size: 1.1rem; color: var(--ink); }
 p.note, figcaption, td.note { color: var(--soft); font-size: .92rem; }
 figure { margin: 1.2rem 0; text-align: center; }
@@ -31,6 +32,8 @@ th { text-align: right; color: var(--soft); font-weight: 600; padding: .35rem .5
 th { border-bottom: 2px solid var(--line); }
 td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child, th:last-child, td:last-child, td.text { text-align: left; white-space: normal; }
+table.sentences th, table.sentences td { text-align: left; white-space: normal; }
+table.sentences td:nth-child(2) { white-space: nowrap; }
 tr.all td { font-weight: 600; }
 details summary { cursor: pointer; color: var(--accent); margin: .6rem 0; }
 code { background: #eef3f6; padding: .1em .3em; border-radius: 4px; }
@@ -40,7 +43,9 @@ READING = """<p class="note">How to read it. <b>error</b>: share of a block's va
 explain on items that the fit has not seen; 0 is exact, 1 is chance. <b>identity</b>: the error of not acting.
 <b>null</b>: the mean error after one random relabelling of the elements and a new fit (invariant blocks: items
 shuffled); <b>p</b>: how often that null does as well. A small error with a large p says that the operator is useful,
-not that this group's structure is special. <b>ceiling</b>: the best free linear map for each step, cross-fitted.</p>"""
+not that this group's structure is special. <b>ceiling</b>: the best free linear map for each step, cross-fitted; it
+knows the mean code, so that its chance is .5. <b>item-specific</b>: the error against that of predicting from other
+items; near 1 the block moves alike for all items: it holds the group element and little of the item.</p>"""
 
 
 def page(body: str, title: str = "") -> str:
@@ -105,24 +110,37 @@ def figure(fig: Figure, caption: str) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]], last: str = "") -> str:
-    """An HTML table; numbers to three decimals; `last` is the class of the last row."""
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]], last: str = "", kind: str = "") -> str:
+    """An HTML table of class `kind`; numbers to three decimals; `last` is the class of the last row."""
     head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
     body = []
     for i, row in enumerate(rows):
         cells = "".join(f"<td>{_cell(x)}</td>" for x in row)
         mark = f' class="{last}"' if last and i == len(rows) - 1 else ""
         body.append(f"<tr{mark}>{cells}</tr>")
-    return f'<div class="tablewrap"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+    start = f'<table class="{kind}">' if kind else "<table>"
+    return f'<div class="tablewrap">{start}<tr>{head}</tr>{"".join(body)}</table></div>'
 
 
 def _error_table(report: Report) -> str:
-    header = ["block", "error", f"{100 * report.level:g} % interval", "identity", "null", "p", "ceiling", "status"]
+    header = [
+        "block",
+        "error",
+        f"{100 * report.level:g} % interval",
+        "identity",
+        "null",
+        "p",
+        "ceiling",
+        "item-specific",
+        "status",
+    ]
     trivial = [b.irrep.trivial for b in report.coordinates.blocks] + [False]
-    acting, invariant = [], []
-    for row, is_trivial in zip(report.rows.itertuples(), trivial, strict=True):
+    acting: list[list[Any]] = []
+    invariant: list[list[Any]] = []
+    for row, item_error, is_trivial in zip(report.rows.itertuples(), report.details.item_error, trivial, strict=True):
         interval = f"{_cell(row.ci_low)} – {_cell(row.ci_high)}" if math.isfinite(row.ci_high) else "–"
-        cells = [row.block, row.value, interval, row.identity, row.null_mean, row.null_p, row.ceiling, row.status]
+        beside = [row.identity, row.null_mean, row.null_p, row.ceiling, item_error]
+        cells = [row.block, row.value, interval, *beside, row.status]
         (invariant if is_trivial else acting).append(cells)
     hidden = ""
     if invariant:

@@ -14,6 +14,7 @@ from geodis.linalg import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
     from geodis.reports.report import Report
@@ -39,35 +40,53 @@ def plot_orbits(report: Report, labels: Sequence[str] | None = None) -> Figure:
 
 
 def plot_plane(report: Report, block: Block, ax: Axes, labels: Sequence[str] | None = None) -> Axes:
-    """One block in its first two coordinates; `labels` name the elements of a crossed design at their mean code."""
+    """One block in its first two coordinates; `labels` name the elements of a crossed design round the plane."""
     codes = report.codes
-    a, b = block.rows[0], block.rows[1]
+    plane = codes.z[:, [block.rows[0], block.rows[1]]]
     colour = codes.params[:, 0]
+    low, high = _turn(colour)
     for label in codes.labels[:: max(1, codes.n_items // ITEMS)]:
         mine = codes.items == label
         order = np.argsort(colour[mine])
-        path = codes.z[mine][order][:, [a, b]]
-        ax.plot(*path.T, color="#9fb3c1", linewidth=0.5, alpha=0.5, zorder=1)
-        ax.scatter(
-            *path.T, c=colour[mine][order], cmap="twilight", s=12, zorder=2, vmin=colour.min(), vmax=colour.max() + 1e-9
-        )
+        path, shade = plane[mine][order], colour[mine][order]
+        ax.plot(path[:, 0], path[:, 1], color="#9fb3c1", linewidth=0.4, alpha=0.3, zorder=1)
+        ax.scatter(path[:, 0], path[:, 1], c=shade, cmap=_wheel(), s=12, zorder=2, vmin=low, vmax=high, linewidths=0)
+    radius = float(np.abs(plane).max(initial=0.0)) or 1.0
     if codes.crossed:
-        _annotate(codes.z[:, [a, b]].reshape(codes.n_items, -1, 2).mean(axis=0), ax, labels)
-    ax.set_aspect("equal")
+        _annotate(plane.reshape(codes.n_items, -1, 2).mean(axis=0), radius, ax, labels)
+    ax.set(xlim=(-1.15 * radius, 1.15 * radius), ylim=(-1.15 * radius, 1.15 * radius), aspect="equal")
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.spines[:].set_color("#c9d6df")
     ax.set_title(f"{block.irrep.name}   error {_error_of(report, block):.3f}", fontsize=10)
     return ax
 
 
-def _annotate(means: Array, ax: Any, labels: Sequence[str] | None) -> None:
+def _turn(values: Array) -> tuple[float, float]:
+    """The first value and, one gap behind the last, the value where a cycle closes."""
+    distinct = np.unique(values)
+    gap = (distinct[-1] - distinct[0]) / max(len(distinct) - 1, 1)
+    return float(distinct[0]), float(distinct[-1] + gap) or 1.0
+
+
+def _wheel() -> ListedColormap:
+    """A cyclic colour map without the near-white and near-black of matplotlib's own."""
+    from matplotlib.colors import ListedColormap, hsv_to_rgb
+
+    hue = np.linspace(0.0, 1.0, 256, endpoint=False)
+    return ListedColormap(hsv_to_rgb(np.stack([(hue + 0.58) % 1.0, np.full(256, 0.6), np.full(256, 0.85)], axis=1)))
+
+
+def _annotate(means: Array, radius: float, ax: Any, labels: Sequence[str] | None) -> None:
     closed = np.concatenate([means, means[:1]])
-    ax.plot(*closed.T, color="#1d2b36", linewidth=1.0, zorder=3)
+    ax.plot(*closed.T, color="#1d2b36", linewidth=1.3, marker="o", markersize=3.5, zorder=3)
     if labels is None:
         return
-    scale = 1.18
     for name, point in zip(labels, means, strict=False):
-        ax.annotate(name, scale * point, ha="center", va="center", fontsize=8, fontweight="bold", zorder=4)
+        # Outside all dots, in the direction of the mean code, with a thin line to it.
+        place = 1.06 * radius * point / max(float(np.linalg.norm(point)), 1e-12)
+        ax.plot(*np.stack([point, 0.93 * place]).T, color="#1d2b36", linewidth=0.5, alpha=0.5, zorder=3)
+        ax.annotate(name, place, ha="center", va="center", fontsize=9, fontweight="bold", zorder=4)
 
 
 def _error_of(report: Report, block: Block) -> float:
@@ -120,13 +139,13 @@ def plot_errors(report: Report) -> Figure:
     marks = (
         ("identity", "s", "#8d99a6", "not acting"),
         ("null_mean", "D", "#d1495b", "null: relabelled"),
-        ("ceiling", "_", "#3a7d44", "best free linear map"),
+        ("ceiling", "v", "#f2a541", "best free linear map"),
     )
     for column, marker, colour, label in marks:
         ax.scatter(x, rows[column].astype(float), marker=marker, color=colour, s=48, zorder=3, label=label)
     ax.set_xticks(x, rows.block, rotation=30, ha="right")
     ax.set_ylabel(str(rows.metric.iloc[0]))
     ax.set_ylim(0, None)
-    ax.legend(fontsize="small", frameon=False, ncols=2)
+    ax.legend(fontsize="small", frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     fig.tight_layout()
     return fig

@@ -25,6 +25,7 @@ COLUMNS = [
 ]  # fmt: skip
 DETAILS = ["block", "energy", "skill", "item_error", "orbit_signal", "isotropy", "fitted_energy"]
 VERSION = 1
+ROUNDING = 1e-10  # an orbit signal below it is zero
 INVARIANT_SHOWN = 2  # invariant blocks that the terminal prints; all are in `rows`
 
 
@@ -80,12 +81,17 @@ class Report:
         if not acting:
             nothing = f"On {seen} no coordinates were found that the group moves linearly (status {total.status})."
             return nothing + self._standstill
+        if total.status == "degenerate":
+            return f"On {seen} no error can be told (status degenerate).{self._standstill}"
+        if not math.isfinite(total.value):
+            return f"On {seen} no error can be told: too few items or elements (status {total.status})."
         unit = "of the error of not acting" if self.limited else "of the variance"
         names = ", ".join(dict.fromkeys(b.irrep.name for b in acting))
-        interval = _interval(total, self.level)
+        unsure = " There are too few items or elements to say how sure that is." * (total.status == "insufficient")
         return (
-            f"On {seen} the group moves {len(acting)} blocks ({names}) linearly, up to {_percent(total.value)} {unit}"
-            f"{interval}; not acting leaves {_percent(total.identity)}.{self._standstill}"
+            f"On {seen} the group moves {len(acting)} blocks ({names}) linearly, up to an error of "
+            f"{_percent(total.value)} {unit}{_interval(total, self.level)}; not acting leaves "
+            f"{_percent(total.identity)}.{unsure or self._standstill}"
         )
 
     @property
@@ -95,7 +101,7 @@ class Report:
             return " The embedding does not vary, or there is nothing to compare."
         if self.orbit_signal > SIGNAL_FLOOR:
             return ""
-        size = "zero" if self.orbit_signal == 0 else f"{self.orbit_signal:.2g}"
+        size = "zero" if self.orbit_signal < ROUNDING else f"{self.orbit_signal:.2g}"
         return f" The orbit signal is {size}: the group moves nothing here, the embedding is invariant."
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -140,32 +146,18 @@ class Report:
     def table(self) -> Table:
         """The rows as a rich table; of many invariant blocks only the first."""
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in (
-            "block",
-            "error",
-            f"{100 * self.level:g} % interval",
-            "identity",
-            "null",
-            "p",
-            "ceiling",
-            "status",
-        ):
+        interval = f"{100 * self.level:g} % interval"
+        for name in ("block", "error", interval, "identity", "null", "p", "ceiling", "item-specific", "status"):
             table.add_column(name, justify="left" if name in ("block", "status") else "right")
         shown = 0
         trivial = [b.irrep.trivial for b in self.coordinates.blocks] + [False]
-        for row, invariant in zip(self.rows.itertuples(), trivial, strict=True):
+        for row, item_error, invariant in zip(self.rows.itertuples(), self.details.item_error, trivial, strict=True):
             shown += invariant
             if invariant and shown > INVARIANT_SHOWN:
                 continue
+            beside = (row.identity, row.null_mean, row.null_p, row.ceiling, item_error)
             table.add_row(
-                row.block,
-                _number(row.value),
-                _span(row.ci_low, row.ci_high),
-                _number(row.identity),
-                _number(row.null_mean),
-                _number(row.null_p),
-                _number(row.ceiling),
-                row.status,
+                row.block, _number(row.value), _span(row.ci_low, row.ci_high), *map(_number, beside), row.status
             )
         if shown > INVARIANT_SHOWN:
             table.caption = f"{shown} invariant blocks, {shown - INVARIANT_SHOWN} not shown (see .rows)"

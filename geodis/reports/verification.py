@@ -99,14 +99,15 @@ def verify(
         copy = copies.get(block.irrep.name, 0)
         copies[block.irrep.name] = copy + 1
         label = f"{block.irrep.name} #{copy + 1}"
-        interval = _interval(cells, clusters, crossed, coordinates.limited, level)
-        own = codes.map(lambda c, cols=block.columns: c[:, cols])
-        ceiling = _ceiling(own, block, cells, coordinates.limited, seed)
+        limited = coordinates.limited and not block.irrep.trivial  # not acting is all that an invariant block does
+        interval = _interval(cells, clusters, crossed, limited, level)
+        own = replace(codes, z=codes.z[:, block.columns])
+        ceiling = _ceiling(own, block, cells, limited, seed)
         null = _judged(nulls.get(block.irrep.name), copy)
-        rows.append(_row(label, cells, interval, null, ceiling, coordinates.limited, _status(block, cells, evidence)))
-        details.append(_detail(label, cells, block))
+        rows.append(_row(label, cells, interval, null, ceiling, limited, _status(block, cells, evidence)))
+        details.append(_detail(label, cells, block, rows[-1]))
     rows.append(_total_row(energy, codes, coordinates, clusters, crossed, evidence, level, seed))
-    details.append(_detail("all", energy.total, None))
+    details.append(_detail("all", energy.total, None, rows[-1]))
     signal = _signal(codes, coordinates, level, seed)
     return Report(
         rows=pd.DataFrame(rows, columns=COLUMNS),
@@ -219,6 +220,8 @@ def _row(
     limited: bool,
     status: str,
 ) -> dict[str, object]:
+    if status == "degenerate":
+        return _unknown_row(label, limited, status)
     below = cells.mean(cells.identity if limited else cells.variation)
     return {
         "block": label,
@@ -234,6 +237,12 @@ def _row(
     }
 
 
+def _unknown_row(label: str, limited: bool, status: str) -> dict[str, object]:
+    """Collapse or no block: the error of chance, never 0/0 and never a good score."""
+    metric = "error / identity" if limited else "equivariance error"
+    return dict.fromkeys(COLUMNS, float("nan")) | {"block": label, "metric": metric, "value": 1.0, "status": status}
+
+
 def _total_row(
     energy: OrbitEnergy,
     codes: Orbits,
@@ -247,18 +256,7 @@ def _total_row(
     """All non-trivial blocks together, each at unit variance a row."""
     unknown = float("nan")
     if energy.total is None:
-        return {
-            "block": "all",
-            "metric": "error / identity" if coordinates.limited else "equivariance error",
-            "value": 1.0,
-            "ci_low": unknown,
-            "ci_high": unknown,
-            "identity": unknown,
-            "null_mean": unknown,
-            "null_p": unknown,
-            "ceiling": unknown,
-            "status": _overall(coordinates, context[0]),
-        }
+        return _unknown_row("all", coordinates.limited, _overall(coordinates, energy, context))
     interval = _interval(energy.total, clusters, crossed, coordinates.limited, level)
     acting = codes.map(lambda c: _unit(c, coordinates))
     below = energy.total.mean(energy.total.identity if coordinates.limited else energy.total.variation)
@@ -270,7 +268,7 @@ def _total_row(
         (unknown, unknown),
         ceiling,
         coordinates.limited,
-        _overall(coordinates, context[0]),
+        _overall(coordinates, energy, context),
     )
 
 
@@ -295,24 +293,29 @@ def _status(block: Block, cells: BlockCells, context: tuple[Evidence, Settings])
         return "degenerate"
     if not evidence.design.sufficient:
         return "insufficient"
+    if not block.irrep.trivial and cells.mean(cells.identity) <= VANISHING * cells.mean(cells.variation):
+        return "degenerate"  # nothing moves
     mismatch = cells.mean(cells.mismatch)
     if np.isfinite(mismatch) and mismatch <= VANISHING * cells.mean(cells.variation):
         return "pose-only"
     return block.status
 
 
-def _overall(coordinates: LatentCoordinates, evidence: Evidence) -> str:
+def _overall(coordinates: LatentCoordinates, energy: OrbitEnergy, context: tuple[Evidence, Settings]) -> str:
+    evidence, _ = context
     if evidence.degenerate:
         return "degenerate"
     if not evidence.design.sufficient:
         return "insufficient"
-    return coordinates.status
+    both = zip(coordinates.blocks, energy.cells, strict=True)
+    acting = {_status(block, cells, context) for block, cells in both if not block.irrep.trivial}
+    return acting.pop() if acting in ({"pose-only"}, {"degenerate"}) else coordinates.status
 
 
-def _detail(label: str, cells: BlockCells | None, block: Block | None) -> dict[str, object]:
+def _detail(label: str, cells: BlockCells | None, block: Block | None, row: dict[str, object]) -> dict[str, object]:
     """The item-specific error and the orbit signal beside the error (theory.md §1)."""
     unknown = float("nan")
-    if cells is None or not cells.loss:
+    if cells is None or not cells.loss or row["status"] == "degenerate":
         return dict.fromkeys(DETAILS, unknown) | {"block": label}
     variation, mismatch = cells.mean(cells.variation), cells.mean(cells.mismatch)
     loss, identity = cells.mean(cells.loss), cells.mean(cells.identity)
