@@ -47,8 +47,11 @@ def demo(
 ) -> None:
     """Is "a month later" a rotation of sentence embeddings? Measure, edit, draw.
 
-    Embeds 36 subjects × 6 templates × 12 months (and 7 weekdays) with all-MiniLM-L6-v2, fits coordinates on 24
-    subjects, verifies and edits sentences on the 12 others. Needs the extra [bold]text[/bold]; takes about a minute.
+    Embeds 36 subjects × 6 templates × 12 months (and × 7 weekdays) with all-MiniLM-L6-v2.
+
+    Fits coordinates on 24 subjects, verifies them and edits sentences on the 12 others.
+
+    Needs the extra "text" and about a minute.
 
     [bold]Example[/bold]
 

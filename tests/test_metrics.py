@@ -73,6 +73,21 @@ def constant(noise=0.0, dtype=np.float64, offset=3.0):
 
 
 # --- oracles (metrics.md §11) -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("crossed", [True, False])
+def test_a_code_of_the_element_alone_knows_nothing_of_its_item(crossed):
+    # Every item has the code f(g) + noise: other items predict it exactly as well, also on shared elements.
+    n, m = 400, 6
+    rng = np.random.default_rng(5)
+    # Nested elements are drawn one by one: on grids, other items are nearer than an item's own elements ever are.
+    g = np.repeat(G.orbit(1, m, seed=3), n, axis=0) if crossed else G.sample(n * m, seed=3).reshape(n, m, 1)
+    z = np.concatenate([np.cos(3 * g), np.sin(2 * g)], axis=-1) + 0.5 * rng.normal(size=(n, m, 2))
+    result = equivariance_error(orbits_of(z, g), RHO, baselines=())
+    assert result.value == pytest.approx(1.0, abs=0.02)
+    assert orbit_signal(orbits_of(z, g), n_draws=19).value == pytest.approx(1.0, abs=0.02)
+    of_items = equivariance_error(planted(n, m, 0.5, crossed=crossed), RHO, baselines=())
+    assert of_items.value == pytest.approx(0.2, abs=0.02)  # σ²/(1 + σ²)
+
+
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0])
 def test_noisy_rotation_has_error_s2_over_2_plus_s2(sigma):
     n = 6000
@@ -231,7 +246,7 @@ def test_more_noise_is_never_better(seed):
 @FEW
 @given(st.integers(1, 12), st.integers(0, 10**6))
 def test_independent_codes_are_at_chance_in_any_dimension(d, seed):
-    result = equivariance_error(independent(n=80, m=4, d=d, seed=seed), eye(d), baselines=())
+    result = equivariance_error(independent(n=400, m=4, d=d, seed=seed), eye(d), baselines=())
     se = (result.ci[1] - result.ci[0]) / 4
     assert abs(result.value - 1.0) < 5 * se
 

@@ -96,6 +96,20 @@ def test_mismatch_is_the_double_loop_over_ragged_items(orthogonal):
             assert cells[s][i, k] == pytest.approx(np.mean(per_item), rel=TIGHT)
 
 
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_mismatch_of_crossed_items_leaves_out_the_same_element(orthogonal):
+    c, rho = orbit_stack(4, 3, 2, orthogonal, 7)
+    rho = np.repeat(rho[:1], 4, axis=0)
+    u = canonical(c, rho, orthogonal=orthogonal)
+    cells = mismatch_cells([u], [rho], orthogonal, crossed=True)[0]
+    for i in range(4):
+        for k in range(3):
+            others = [u[a, b] for a in range(4) for b in range(3) if a != i and b != k]
+            expected = np.mean([np.sum((rho[i, k] @ (u[i, k] - v)) ** 2) for v in others])
+            assert cells[i, k] == pytest.approx(expected, rel=1e-10)
+    assert not np.allclose(cells, mismatch_cells([u], [rho], orthogonal)[0])
+
+
 def test_sums_do_not_cancel_on_a_large_offset():
     rng = np.random.default_rng(0)
     u = 1e-6 * rng.normal(size=(5, 4, 2))

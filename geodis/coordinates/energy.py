@@ -103,7 +103,8 @@ def block_cells(codes: Orbits, block: Block) -> BlockCells:
         for c, rho, s in zip(cs, rhos, stacks, strict=True)
     ]
     mean = item_mean(cs) if cs else np.zeros(rep.dim)
-    mismatch = mismatch_cells(us, None if rep.orthogonal else rhos, rep.orthogonal) if _several(cs) else []
+    several = sum(len(c) for c in cs) >= 2
+    mismatch = mismatch_cells(us, rhos, rep.orthogonal, codes.crossed) if several else []
     return BlockCells(
         [pair_error_cells(u, rho, rep.orthogonal) for u, rho in zip(us, rhos, strict=True)],
         [identity_error_cells(c) for c in cs],
@@ -117,7 +118,3 @@ def _energy(cells: BlockCells | None, limited: bool) -> float:
         return float("nan")
     below = cells.mean(cells.identity if limited else cells.variation)
     return 1.0 - cells.mean(cells.loss) / below if below > 0 else float("nan")
-
-
-def _several(cs: list[Array]) -> bool:
-    return sum(len(c) for c in cs) >= 2

@@ -160,11 +160,15 @@ def variation_cells(c: Array, mean: Array) -> Array:
     return np.einsum("nma,nma->nm", v, v)
 
 
-def mismatch_cells(us: Sequence[Array], rhos: Sequence[Array] | None = None, orthogonal: bool = True) -> list[Array]:
+def mismatch_cells(
+    us: Sequence[Array], rhos: Sequence[Array] | None = None, orthogonal: bool = True, crossed: bool = False
+) -> list[Array]:
     """Error of predicting each element from *other* items: mean over i ≠ i' and j of |ρ_i'k(u_i'k − u_ij)|².
 
     The mean over items of the mean over an item's cells is D_item of theory §1, the error of a code that knows nothing
-    of its item. Items weigh the same, whatever their number of elements.
+    of its item. Items weigh the same, whatever their number of elements. Where all items share their elements, pairs at
+    the same element are left out, as they are from L: otherwise a code that depends on the element alone would have
+    L/D_item = m/(m − 1), not 1.
 
     Parameters
     ----------
@@ -174,6 +178,8 @@ def mismatch_cells(us: Sequence[Array], rhos: Sequence[Array] | None = None, ort
         The operators; may be left out if orthogonal.
     orthogonal : bool
         Whether ρᵀρ = I.
+    crossed : bool
+        Whether all items share their elements, in one stack.
 
     Returns
     -------
@@ -206,12 +212,19 @@ def mismatch_cells(us: Sequence[Array], rhos: Sequence[Array] | None = None, ort
     # Items are compared through their means, so the sums below are over items of means over elements.
     means = [v.mean(axis=1) for v in centred]
     total = np.sum([mean.sum(axis=0) for mean in means], axis=0)
+    matrices = None
     if orthogonal:
-        return _mismatch_orthogonal(centred, means, total, n)
-    if rhos is None:
+        cells = _mismatch_orthogonal(centred, means, total, n)
+    elif rhos is None:
         raise ParameterError("mismatch_cells: rhos", "the operators, as ρ is not orthogonal", "None")
-    matrices = [_operators(rho, u, "mismatch_cells: rho") for rho, u in zip(rhos, stacks, strict=True)]
-    return _mismatch_general(centred, matrices, means, total, n)
+    else:
+        matrices = [_operators(rho, u, "mismatch_cells: rho") for rho, u in zip(rhos, stacks, strict=True)]
+        cells = _mismatch_general(centred, matrices, means, total, n)
+    m = stacks[0].shape[1]
+    if not crossed or len(stacks) > 1 or m < 2:
+        return cells
+    same = _same_element(centred[0], None if matrices is None else matrices[0])
+    return [np.maximum(m * cells[0] - same, 0.0) / (m - 1)]
 
 
 def item_mean(stacks: Sequence[Array]) -> Array:
@@ -248,6 +261,15 @@ def _mismatch_general(us: list[Array], rhos: list[Array], means: list[Array], to
         spread = (all_seconds - second) / (n - 1) - np.einsum("na,nb->nab", others, others)
         cells.append(_moved_squares(rho, u - others[:, None]) + _moved_trace(rho, spread[:, None]))
     return [np.maximum(cell, 0.0) for cell in cells]
+
+
+def _same_element(u: Array, rho: Array | None) -> Array:
+    """Mean over i' ≠ i of |ρ_k(u_ik − u_i'k)|², all items at the same elements: (n, m, d) → (n, m)."""
+    codes = u if rho is None else np.einsum("nmab,nmb->nma", rho, u)
+    n = len(codes)
+    centred = codes - codes.mean(axis=0)
+    squares = np.einsum("nma,nma->nm", centred, centred)
+    return (n * squares + squares.sum(axis=0)) / (n - 1)
 
 
 def _moved_squares(rho: Array, v: Array) -> Array:

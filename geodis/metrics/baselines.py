@@ -131,7 +131,7 @@ def shuffled_errors(data: OrbitCells, n_draws: int, seed: int) -> tuple[Array, A
         pieces = np.split(rows[rng.permutation(len(rows))], stops)
         codes = [piece.reshape(c.shape) for piece, c in zip(pieces, data.codes, strict=True)]
         within[b] = item_average([identity_error_cells(c) for c in codes])
-        between[b] = item_average(mismatch_cells(codes))
+        between[b] = item_average(mismatch_cells(codes, crossed=data.crossed))
     return within, between
 
 

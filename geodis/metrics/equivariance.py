@@ -86,7 +86,7 @@ def equivariance_error(
     """
 
     def denominator(data: OrbitCells) -> list[Array]:
-        return mismatch_cells(data.canonical(center), data.operators, data.orthogonal)
+        return mismatch_cells(data.canonical(center), data.operators, data.orthogonal, data.crossed)
 
     return _pair_metric(
         "equivariance_error", orbits, rho, denominator, ERROR, "items", "pose-only", "all items share one code",
@@ -197,7 +197,7 @@ def orbit_signal(orbits: Orbits, *, level: float = 0.95, seed: int = 0, n_draws:
     >>> orbit_signal(orbits).value
     0.0
     """
-    return _motion("orbit_signal", orbits, mismatch_cells, ERROR, False, level, seed, n_draws)
+    return _motion("orbit_signal", orbits, _between_items, ERROR, False, level, seed, n_draws)
 
 
 def invariance_error(orbits: Orbits, *, level: float = 0.95, seed: int = 0, n_draws: int = 99) -> MetricResult:
@@ -230,9 +230,9 @@ def invariance_error(orbits: Orbits, *, level: float = 0.95, seed: int = 0, n_dr
     True
     """
 
-    def twice_variation(codes: list[Array]) -> list[Array]:
-        mean = np.concatenate([c.mean(axis=1) for c in codes]).mean(axis=0)
-        return [2.0 * ((c - mean) ** 2).sum(axis=2) for c in codes]
+    def twice_variation(data: OrbitCells) -> list[Array]:
+        mean = np.concatenate([c.mean(axis=1) for c in data.codes]).mean(axis=0)
+        return [2.0 * ((c - mean) ** 2).sum(axis=2) for c in data.codes]
 
     return _motion("invariance_error", orbits, twice_variation, ERROR, True, level, seed, n_draws)
 
@@ -275,10 +275,15 @@ def _pair_metric(
     )  # fmt: skip
 
 
+def _between_items(data: OrbitCells) -> list[Array]:
+    """The identity's error against other items."""
+    return mismatch_cells(data.codes, crossed=data.crossed)
+
+
 def _motion(
     name: str,
     orbits: Orbits,
-    denominator: Callable[[list[Array]], list[Array]],
+    denominator: Callable[[OrbitCells], list[Array]],
     scale: Scale,
     lower_is_better: bool,
     level: float,
@@ -290,18 +295,18 @@ def _motion(
     data = orbit_cells(orbits, None)
     if not data.codes:
         return evaluate(name, data, [], [], level=level, lower_is_better=lower_is_better)
-    variation, below = item_average(data.variation(True)), denominator(data.codes)
+    variation, below = item_average(data.variation(True)), denominator(data)
     above = [identity_error_cells(c) for c in data.codes]
     errors: dict[str, float] = {}
     p_value, mean = None, item_average(below)
     if variation > data.tolerance and math.isfinite(mean):
         within, between = shuffled_errors(data, n_draws, seed)
         # Each shuffle has its own mismatch; T does not change.
-        ratio = within / between if denominator is mismatch_cells else within / mean
+        ratio = within / between if denominator is _between_items else within / mean
         errors["shuffled"] = float(ratio.mean()) * mean
         if lower_is_better:
             p_value = permutation_p(-item_average(above) / mean, -ratio)
     return evaluate(
         name, data, above, below, level=level, scale=scale, errors=errors, lower_is_better=lower_is_better,
-        varying=variation, p_value=p_value, compares="items" if denominator is mismatch_cells else "rows",
+        varying=variation, p_value=p_value, compares="items" if denominator is _between_items else "rows",
     )  # fmt: skip

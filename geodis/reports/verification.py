@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -260,7 +262,8 @@ def _total_row(
     interval = _interval(energy.total, clusters, crossed, coordinates.limited, level)
     acting = codes.map(lambda c: _unit(c, coordinates))
     below = energy.total.mean(energy.total.identity if coordinates.limited else energy.total.variation)
-    ceiling = best_linear_error(acting, seed=seed) / below if crossed else unknown
+    rho = reduce(add, (b.irrep for b in coordinates.blocks if not b.irrep.trivial))
+    ceiling = best_linear_error(acting, rho, seed=seed) / below
     return _row(
         "all",
         energy.total,
