@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import settings
 
 from geodis.groups import (
     SE,
@@ -19,6 +21,7 @@ from geodis.groups import (
     Hyperoctahedral,
     Lorentz,
     Permutations,
+    Representation,
     Scaling,
     Translation,
 )
@@ -70,6 +73,11 @@ ZOO = [
     Case(lambda: Lorentz() * SO2(), 2),
 ]
 
+zoo = pytest.mark.parametrize("case", ZOO, ids=str)
+compact = pytest.mark.parametrize("case", [c for c in ZOO if c.make().compact], ids=str)
+kinds = pytest.mark.parametrize("kind", KINDS)
+quick = settings(max_examples=30, deadline=None, derandomize=True)
+
 
 def elements(group: AbstractGroup, kind: str, shape: tuple[int, ...] = (6,), seed: int = 0) -> np.ndarray:
     """Elements `(*shape, p)` of a kind; finite groups have only generic ones."""
@@ -93,3 +101,8 @@ def mismatch(a: np.ndarray | torch.Tensor, b: np.ndarray | torch.Tensor) -> floa
 def connected(group: AbstractGroup) -> bool:
     """Whether exp reaches every element: no finite factor of more than one element."""
     return all(part.order in (None, 1) for part in getattr(group, "groups", (group,)))
+
+
+def homomorphism_error(rep: Representation, group: AbstractGroup, a: torch.Tensor, b: torch.Tensor) -> float:
+    """By how much ρ(ab) = ρ(a)ρ(b) is missed."""
+    return mismatch(rep(group.compose(a, b)), rep(a) @ rep(b))

@@ -6,10 +6,10 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from html_pages import parsed
 from typer.testing import CliRunner
 
 import geodis
@@ -21,34 +21,8 @@ from geodis.simulators import Sentences
 
 KEYS = ["domain", "group", "layer", "block", "energy", "error", "ci_low", "ci_high", "identity_error", "null_mean"]
 KEYS += ["null_p", "retrieval_top1", "status"]
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NAMES = ("fair", "trial", "exam", "parade", "picnic", "audit", "recital", "lecture", "auction", "wedding", "meeting")
-
-
-class Page(HTMLParser):
-    """Checks that tags nest, and collects what a page refers to."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.references, self.tags, self.bad = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [value for key, value in attrs if key in ("src", "href", "action", "data")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.bad.append(tag)
-
-
-def parsed(text):
-    page = Page()
-    page.feed(text)
-    page.close()
-    return page
 
 
 def is_self_contained(text):

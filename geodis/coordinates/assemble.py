@@ -52,10 +52,8 @@ def freeze(
     """Blocks with their rows and isotropy, and the status of the whole."""
     blocks, start = [], 0
     for rep, energy, interval in parts:
-        mine = a[start : start + rep.dim]
-        variances = np.linalg.eigvalsh(mine @ evidence.cov @ mine.T)
-        isotropy = float(max(variances[0], 0.0) / variances[-1]) if variances[-1] > 0 else 0.0
-        blocks.append(Block(rep, tuple(range(start, start + rep.dim)), energy, interval, isotropy))
+        share = isotropy(a[start : start + rep.dim], evidence.cov)
+        blocks.append(Block(rep, tuple(range(start, start + rep.dim)), energy, interval, share))
         start += rep.dim
     return LatentCoordinates(
         evidence.group,
@@ -67,6 +65,12 @@ def freeze(
         evidence.design.limited,
         fingerprints(evidence.labels),
     )
+
+
+def isotropy(rows: Array, cov: Array) -> float:
+    """λ_min/λ_max of the covariance of these rows (d, D)."""
+    variances = np.linalg.eigvalsh(rows @ cov @ rows.T)
+    return float(max(variances[0], 0.0) / variances[-1]) if variances[-1] > 0 else 0.0
 
 
 def oblique_synthesis(a: Array, cov: Array) -> Array:

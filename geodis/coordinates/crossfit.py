@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -14,17 +13,9 @@ from geodis.coordinates.pairs import PairForms, solve_pairs
 from geodis.coordinates.spectral import solve
 from geodis.linalg import Array
 
-RIDGES = (1e-4, 1e-2, 1e-1, 1.0)  # fractions of the mean variance tr(T)/D
+RIDGES = (1e-4, 1e-2, 1e-1, 1.0)  # fractions of the mean variance tr(T)/q
 PAIR_RIDGES = (1e-1, 1.0)  # pairs know the covariance less well: a smaller ridge never helped
 OVERFIT = 0.01  # in-sample minus cross-fitted energy that makes a search for the ridge worth its time
-
-
-class Forms(Protocol):
-    """What `HaarForms` and `PairForms` share."""
-
-    def evaluate(self, folds: Array, solution: Array) -> tuple[Array, Array]:
-        """Held-out `(loss, denominator)` of every copy."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class Folds:
 
     @classmethod
     def of(cls, second: Array, n: Array, floor: float) -> Folds:
-        """Folds of these sums; empty folds are left out of the count."""
+        """Folds of these sums, with no whitening computed yet."""
         return cls(second, n, floor, {})
 
     @property
@@ -128,7 +119,7 @@ def choose_ridges(
     k: int = 3,
     grid: Sequence[float] = RIDGES,
 ) -> tuple[float, dict[int, float]]:
-    """`(ridge of the final fit, ridge of each outer fold)`: maximizes Σ_b d_b max(0, λ_b) on inner folds.
+    """`(ridge of the final fit, ridge of each outer fold)`: maximizes Σ_b h_b max(0, λ_b) on inner folds.
 
     `first` holds the cross-fits with the least ridge of the grid. The search is skipped when they do not overfit:
     in-sample and cross-fitted energies agree.

@@ -26,7 +26,8 @@ class Design:
         The elements are not Haar-like (a range of angles, shared random elements, a non-compact group), so that an
         invariant code would fake equivariance and the pair loss with the identity error as denominator is needed.
     leakage : float
-        The largest energy that an invariant code would fake on a non-trivial irrep.
+        The largest energy that an invariant code would fake on a non-trivial irrep; NaN where it is not measured (a
+        non-compact group, a single element).
     repeated : float
         The share of pairs of rows of one item that are one measurement twice: same element of a finite group, same z.
     n_items, n_elements : int
@@ -48,8 +49,9 @@ class Design:
 def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, seed: int = 0) -> Design:
     """The design of these orbits: ℓ(σ) = mean_i [n_i‖mean_j σ(g_ij)‖²/d − 1]/(n_i − 1) for every σ up to 2·max_order.
 
-    ℓ(σ) is the energy that an *invariant* code fakes at σ. The design is limited when some ℓ exceeds .05 by four
-    standard errors, or the group is not compact.
+    ℓ(σ) is the energy that an *invariant* code fakes at σ. The design is limited when some ℓ exceeds .05 and
+    four of its standard errors, when the mean of some σ over all rows is not small (half of the rows upright),
+    or when the group is not compact.
 
     Raises
     ------

@@ -83,7 +83,7 @@ class Evidence:
     eps : float
         Machine epsilon of the rows as they came.
     forms : list of HaarForms
-        One an irrep; empty for limited designs.
+        One an irrep; empty for limited designs and for insufficient ones.
     folds : Folds
     rows : Folded
         Retained homogeneous rows in the principal subspace.
@@ -112,7 +112,7 @@ class Evidence:
 
     @property
     def n_components(self) -> int:
-        """Q."""
+        """The number q of directions in which irreps are sought."""
         return len(self.mean) if self.basis is None else int(self.basis.shape[1])
 
     def embed(self, w: Array) -> Array:

@@ -70,7 +70,7 @@ class HaarForms:
     n, n_paired : ndarray (K,)
         Items, items with two elements or more.
     repeated : float
-        The share of equal-element pairs, which agree for free.
+        The share of pairs that are one measurement twice (`Design.repeated`), which agree for free.
     """
 
     rep: Representation
@@ -89,7 +89,7 @@ class HaarForms:
         return (s + s.conj().T) / 2
 
     def evaluate(self, folds: Array, solution: Array) -> tuple[Array, Array]:
-        """`(loss, denominator)` of held-out folds for copies (r, h, q+1): Σ (T − S)/2-loss and Σ T over items, (r,)."""
+        """`(L/2, T)` of held-out folds for copies (r, h, q+1), as sums over items: (r,), (r,)."""
         n, n_paired = self.n[folds].sum(), max(self.n_paired[folds].sum(), 1.0)
         den = _quadratic(self.second[folds].sum(0), solution)
         flat = solution.reshape(len(solution), -1)
@@ -117,7 +117,7 @@ def haar_forms(moments: Moments, repeated: float = 0.0) -> list[HaarForms]:
 def haar_forms_of_rows(
     reps: Sequence[Representation], rows: Folded, n_folds: int, repeated: float = 0.0
 ) -> list[HaarForms]:
-    """The same from homogeneous rows that are in memory (for nulls and small designs)."""
+    """The same from homogeneous rows that are in memory (for nulls, and for the invariants of limited designs)."""
     size = rows[0][0].z.shape[-1]
     folds = [empty_fold(reps, size - 1, size - 1) for _ in range(n_folds)]
     for stack, fold_of in rows:

@@ -27,7 +27,7 @@ def best_frequency(
     settings: Settings,
     ridge: float,
 ) -> Representation | None:
-    """The member of the family with the largest cross-fitted skill on `subspace`, or None when the scan is empty."""
+    """The member of the family with the largest cross-fitted skill, scanned on `subspace`; None if nothing is."""
     group, folds = evidence.group, evidence.folds.restrict(subspace)
     grid, step = _grid(family, pairs, settings.max_order)
     if len(grid) == 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg
 
+from geodis.coordinates.assemble import real_rows
 from geodis.coordinates.crossfit import PAIR_RIDGES, CrossFit, Folds, choose_ridges, cross_fit, fit_copies
 from geodis.coordinates.evidence import Evidence, Settings
 from geodis.coordinates.forms import haar_forms_of_rows, homogeneous
@@ -74,7 +75,7 @@ class Scene:
 
     def space(self, but: str | None = None, metric: Array | None = None) -> Array:
         """The complement (q, q') of everything accepted, except under the name `but`, in the metric Δ by default."""
-        others = [_real(self.reps[n], a.rows) for n, copies in self.accepted.items() if n != but for a in copies]
+        others = [real_rows(self.reps[n], a.rows) for n, copies in self.accepted.items() if n != but for a in copies]
         if not others:
             return np.eye(self.evidence.n_components)
         inside = np.concatenate(others) @ (self.within if metric is None else metric)
@@ -200,12 +201,12 @@ def _together(
     name = candidate.rep.name
     if candidate.rep.cocycle is not None:
         return None  # a vector may be added to a position: only the complement of the vectors tells them apart
-    others = [_real(scene.reps[n], a.rows) for n, copies in scene.accepted.items() if n != name for a in copies]
+    others = [real_rows(scene.reps[n], a.rows) for n, copies in scene.accepted.items() if n != name for a in copies]
     for subspace in (np.eye(scene.evidence.n_components), scene.space(but=name)):
         joint = scene.fit(name, subspace, len(evidence))
         copies = _solved(joint, scene, settings, evidence) if joint.energy >= candidate.energy - SLACK else None
         if copies is not None:
-            rows = [_real(candidate.rep, copy.rows) for copy in copies]
+            rows = [real_rows(candidate.rep, copy.rows) for copy in copies]
             if _distinct(np.concatenate([*rows, *others]), scene.within):
                 return copies
     return None
@@ -263,10 +264,6 @@ def _scaled(forms: PairForms, solution: Array, cov: Array, mean: Array) -> tuple
         # ρ = 1 leaves the origin of a position free: put it at the mean.
         w = np.concatenate([w[:, :-1], -(w[:, :-1] @ mean)[:, None]], axis=1)
     return w[:, :-1], w[:, -1]
-
-
-def _real(rep: Representation, w: Array) -> Array:
-    return np.concatenate([w.real, w.imag]) if rep.half is not None else w
 
 
 def _found(scene: Scene, settings: Settings) -> list[Found]:

@@ -33,7 +33,7 @@ class HeldOutCodes:
     crossed : bool
         Whether all items share their elements, so that cells form one items × elements table.
     repeated : float
-        The share of equal-element pairs.
+        The share of pairs that are one measurement twice (`Design.repeated`).
     """
 
     codes: list[Array]
@@ -63,7 +63,9 @@ class HeldOutCodes:
 
     def energies(self) -> Array:
         """1 − L/(2T) of each copy on these rows: (r,)."""
-        return self._energies(self.inverses)
+        num = sum(_cells(c, i).mean(2).sum(1) for c, i in zip(self.codes, self.inverses, strict=True))
+        den = sum(_variation(c).mean(2).sum(1) for c in self.codes)
+        return np.asarray(1.0 - num / (1 - self.repeated) / np.where(den > 0, den, np.inf))
 
     def interval(self, copy: int, level: float) -> Interval:
         """Two-way t interval (clusters × elements) of the energy for a crossed design, cluster-wise otherwise."""
@@ -78,7 +80,7 @@ class HeldOutCodes:
         Orbits of two elements swap their labels with other items: a swap within the item only inverts the step.
         """
         if all(i.shape[1] == 2 and (i == i[:1]).all() for i in self.inverses):
-            # A group of two elements: every item has the same labels, and exchanging them changes no pair.
+            # Two elements, the same for every item: exchanging labels between items changes no pair.
             return self.item_null(n_draws, rng)
         codes = [c[0] for c in self.codes]
         shuffled = ([_shuffled(i, rng) for i in self.inverses] for _ in range(n_draws))
@@ -99,14 +101,6 @@ class HeldOutCodes:
             above += m / (m - 1) * (total - _square(mean))
             below += total
         return 1.0 - above / (1 - self.repeated) / below if below > 0 else -np.inf
-
-    def _energies(self, inverses: list[Array]) -> Array:
-        return self._ratio([_cells(c, i) for c, i in zip(self.codes, inverses, strict=True)])
-
-    def _ratio(self, cells: list[Array]) -> Array:
-        num = sum(x.mean(2).sum(1) for x in cells) / (1 - self.repeated)
-        den = sum(_variation(c).mean(2).sum(1) for c in self.codes)
-        return np.asarray(1.0 - num / np.where(den > 0, den, np.inf))
 
 
 def ratio_interval(num: list[Array], den: list[Array], clusters: list[Array], crossed: bool, level: float) -> Interval:
@@ -176,6 +170,8 @@ class HeldOutPairs:
     ----------
     before, after : ndarray (P, h)
         Codes with their offset, of one copy.
+    scale : ndarray (P,)
+        s of each pair's solution, which multiplies the translation; 0 without a cocycle.
     """
 
     rep: Representation

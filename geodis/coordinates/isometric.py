@@ -14,7 +14,7 @@ import pymanopt
 from pymanopt.manifolds import Stiefel
 from pymanopt.optimizers import ConjugateGradient
 
-from geodis.coordinates.assemble import real_rows, status_of
+from geodis.coordinates.assemble import isotropy, real_rows, status_of
 from geodis.coordinates.evidence import Evidence
 from geodis.coordinates.forms import HaarForms, Whitening
 from geodis.coordinates.fourier import half_dim
@@ -90,7 +90,7 @@ def isometric_frame(oblique: LatentCoordinates, evidence: Evidence, ridge: float
     judged = _cross_fitted(oblique, evidence, ridge, level)
     q = evidence.embed(frame.T).T
     blocks = tuple(
-        replace(block, energy=energy, interval=interval, isotropy=_isotropy(q[:, block.columns], evidence.cov))
+        replace(block, energy=energy, interval=interval, isotropy=isotropy(q[:, block.columns].T, evidence.cov))
         for block, (energy, interval) in zip(oblique.blocks, judged, strict=True)
     )
     return replace(
@@ -190,8 +190,3 @@ def _in_subspace(rows: Array, evidence: Evidence) -> Array:
 def _polar(frame: Array) -> Array:
     u, _, vt = np.linalg.svd(frame, full_matrices=False)
     return np.asarray(u @ vt)
-
-
-def _isotropy(q: Array, cov: Array) -> float:
-    variances = np.linalg.eigvalsh(q.T @ cov @ q)
-    return float(max(variances[0], 0.0) / variances[-1]) if variances[-1] > 0 else 0.0

@@ -48,7 +48,7 @@ class Pairs:
     weight: Array
 
     def step(self, group: AbstractGroup) -> Array:
-        """H = g_k g_j⁻¹: (P, p)."""
+        """The steps h = g_k g_j⁻¹: (P, p)."""
         return np.asarray(group.compose(self.target, group.inverse(self.source)))
 
     def part(self, mine: Array) -> Pairs:
@@ -61,9 +61,9 @@ class Pairs:
 
 
 def make_pairs(rows: Folded, group: AbstractGroup, seed: int = 0) -> Pairs:
-    """Ordered pairs j ≠ k within items, at most 4m an item; every item has total weight 1.
+    """Ordered pairs j ≠ k within items, at most 4m an item, which together weigh 1.
 
-    Pairs at the same element of a finite group are left out: they agree for free.
+    Pairs at the same element of a finite group are left out, with their weight: they agree for free.
     """
     rng = np.random.default_rng([seed, 2])
     parts, start = [], 0
@@ -97,7 +97,7 @@ def _stack_pairs(stack: Stack, folds: Array, start: int, rng: np.random.Generato
 
 
 def _unordered(n: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """J < k for each item (n, P): all of them when there are at most 2m, else 2m at random."""
+    """The pairs j < k of each item (n, P): all of them when there are at most 2m, else 2m at random."""
     a, b = np.triu_indices(m, 1)
     wanted = PAIRS_PER_ELEMENT * m // 2
     if len(a) <= wanted:

@@ -36,11 +36,12 @@ class Found:
     kept : int
         How many are kept: a prefix.
     p_values : ndarray (r,)
-        Against permuted labels (N1), or shuffled items (N0) for the trivial irrep; Holm-adjusted over irreps.
+        Against permuted labels (N1), or shuffled items (N0) for the trivial irrep; Holm-adjusted over irreps,
+        except for limited designs, whose copies are tested one after the other.
     null_mean : float
         The mean energy under that null.
     rows : ndarray (kept, h, q)
-        W of the kept copies, unit variance a row, complex for complex type.
+        W of the kept copies, unit variance a row (positions in the unit of the translation), complex for complex type.
     offsets : ndarray (kept, h)
         b, so that the code is Wz + b.
     """

@@ -37,7 +37,8 @@ class IsotypicSpectrum:
     kept : dict of str to int
         How many copies exceed `min_energy` and beat null N1.
     p_values : dict of str to ndarray
-        Against labels permuted within items (N1; items shuffled, N0, for the trivial irrep), Holm-adjusted.
+        Against labels permuted within items (N1; items shuffled, N0, for the trivial irrep), Holm-adjusted over irreps
+        except for limited designs.
     null_mean : dict of str to float
         Mean energy under that null.
     structure_p, structure_mean : dict of str to float
@@ -78,7 +79,7 @@ class IsotypicSpectrum:
         return {name: n for name, n in self.kept.items() if n}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a copy: irrep, copy, energy, ci_low, ci_high, p, null_mean, structure_p, coupling, kept."""
+        """One row a copy: irrep, copy, energy with its interval, p and mean under both nulls, coupling, kept."""
         rows = []
         for name, energies in self.energies.items():
             for r, energy in enumerate(energies):
@@ -114,7 +115,7 @@ class IsotypicSpectrum:
         return pd.DataFrame(rows, columns=columns)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Bars of energy for each copy, with intervals; hatched where rejected; the null's mean as a line."""
+        """Bars of energy for each copy, with intervals; pale where rejected; the nulls' means as lines."""
         import matplotlib.pyplot as plt
 
         if ax is None:
