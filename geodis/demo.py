@@ -80,7 +80,7 @@ class Finding:
     def null(self, block: int) -> tuple[float, float]:
         """Mean energy and p-value of a block's irrep under relabellings, on the fitted subjects (first copies)."""
         name = self.report.coordinates.blocks[block].irrep.name
-        first = self.report.rows.block.iloc[block].endswith("#1")
+        first = self.report.rows.block.iloc[block] == name
         return (self.spectrum.structure_mean[name], self.spectrum.structure_p[name]) if first else (math.nan, math.nan)
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from geodis.errors import FiniteError
 
 Array = NDArray[Any]
-ArrayLike = NDArray[Any] | Tensor
 
 
 def to_tensor(x: Any) -> Tensor:

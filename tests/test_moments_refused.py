@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from random_moments import SUMS, mismatch, moments_of, rows, totals
 
-from geodis.coordinates import Moments
+from geodis.coordinates import LinearCoordinates, Moments
 from geodis.errors import DesignError, FiniteError, LengthError, ParameterError, ShapeError
 from geodis.groups import SO2, Cyclic, Lorentz, Translation
 from geodis.orbits import Stack
@@ -105,3 +105,15 @@ def test_malformed_construction():
     for other, reps in ((line, line.affine_representations()), (Lorentz(), Lorentz().irreps(1))):
         with pytest.raises(ParameterError, match="orthogonal"):
             Moments(other, reps, 3)
+
+
+def test_fit_moments_refuses_what_it_cannot_use():
+    est = LinearCoordinates(SO2())
+    rows = np.random.default_rng(0).normal(size=(12, 4))
+    with pytest.raises(ParameterError, match="expected Moments"):
+        est.fit_moments(rows)
+    other = LinearCoordinates(Cyclic(3)).new_moments(rows)
+    with pytest.raises(ParameterError, match="SO2"):
+        est.fit_moments(other)
+    with pytest.raises(DesignError, match="at least one item"):
+        est.fit_moments(est.new_moments(rows))

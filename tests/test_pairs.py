@@ -7,7 +7,7 @@ from random_moments import SUMS, mismatch
 from geodis.coordinates.forms import homogeneous
 from geodis.coordinates.fourier import half_dim, half_matrices
 from geodis.coordinates.pairs import half_translation, make_pairs, noise_weight, pair_forms
-from geodis.groups import SE, SO2, Lorentz, Translation
+from geodis.groups import SE, SO2, Cyclic, Lorentz, Translation
 from geodis.orbits import Stack
 
 
@@ -100,3 +100,12 @@ def test_many_elements_give_at_most_four_pairs_an_element():
     steps = np.round(np.asarray(pairs.source[:, 0] * 1e6 + pairs.target[:, 0]), 9)
     assert len(set(steps)) == len(steps), "no pair twice"
     assert len(set(np.round(np.asarray(pairs.target[:, 0] * 1e6 + pairs.source[:, 0]), 9)) & set(steps)) == len(steps)
+
+
+def test_items_weigh_the_same_after_equal_elements_are_left_out():
+    params = np.array([[[0.0], [0.0], [1.0]], [[0.0], [1.0], [2.0]]])
+    z = np.concatenate([np.random.default_rng(0).normal(size=(2, 3, 2)), np.ones((2, 3, 1))], axis=-1)
+    labels = np.arange(2)
+    pairs = make_pairs([(Stack(z, params, labels, labels), np.zeros(2, dtype=int))], Cyclic(3))
+    assert np.bincount(pairs.item).tolist() == [4, 6]
+    np.testing.assert_allclose(np.bincount(pairs.item, pairs.weight), 1.0)

@@ -18,8 +18,9 @@ def test_one_row_a_block_and_one_for_all(name):
     report, _ = planted_report(name)
     assert list(report.rows.columns) == COLUMNS
     assert len(report.rows) == len(report.details) == len(report.coordinates.blocks) + 1
-    names = [f"{b.irrep.name} #" for b in report.coordinates.blocks] + ["all"]
-    assert all(row.startswith(expected) for row, expected in zip(report.rows.block, names, strict=True))
+    names = [b.irrep.name for b in report.coordinates.blocks] + ["all"]
+    assert [row.split(" #")[0] for row in report.rows.block] == names
+    assert set(names) <= set(report.rows.block), "the first copy bears the irrep's name alone, later ones a number"
     assert report.rows.block.is_unique
     trivial = [b.irrep.trivial for b in report.coordinates.blocks] + [False]
     expected = ["equivariance error" if x or not report.limited else "error / identity" for x in trivial]
@@ -137,7 +138,7 @@ def test_a_planted_circle_beats_its_relabellings():
     angle = 2 * np.pi * np.arange(12) / 12
     train, test = circle(np.stack([np.cos(angle), np.sin(angle)], axis=1)).split(0.5)
     report = verify(test, LinearCoordinates(Cyclic(12), max_order=5).fit_orbits(train).coordinates_)
-    assert report.rows.block[0] == "k=1 #1"
+    assert report.rows.block[0] == "k=1"
     assert report.rows.null_p[0] <= 0.02
 
 
@@ -149,7 +150,7 @@ def test_points_in_general_position_are_no_circle():
         train, test = circle(points, seed=seed).split(0.5)
         coordinates = LinearCoordinates(Cyclic(12), max_order=1).fit_orbits(train).coordinates_
         report = verify(test, coordinates, n_null=39)
-        (index,) = np.flatnonzero(report.rows.block == "k=1 #1")
+        (index,) = np.flatnonzero(report.rows.block == "k=1")
         assert report.rows.value[index] < 0.3
         p.append(report.rows.null_p[index])
     assert min(p) > 0.025

@@ -59,7 +59,7 @@ class Settings:
             "an integer ≥ 1",
         )
         _expect("n_null", self.n_null, _is_integer(self.n_null) and self.n_null >= 19, "an integer ≥ 19")
-        _expect("random_state", self.seed, _is_integer(self.seed) and self.seed >= 0, "an integer ≥ 0")
+        _expect("seed (random_state)", self.seed, _is_integer(self.seed) and self.seed >= 0, "an integer ≥ 0")
         _expect("level", self.level, _is_number(self.level) and 0.0 < self.level < 1.0, "a number in (0, 1)")
 
 

@@ -50,7 +50,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     max_components : int
         Irreps are sought in at most so many principal directions of the embedding.
     n_null : int
-        Draws of the null of permuted labels.
+        Draws of the null of permuted labels, at least; with many irreps more, so that Holm's procedure can pass.
     level : float
         Confidence level of the blocks' intervals.
     random_state : int
@@ -166,10 +166,16 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Raises
         ------
+        ParameterError
+            For something else than moments, or moments of another group.
         DesignError
-            When the retained rows show a limited design, which needs pairs of rows: use `fit`.
+            Without items, or when the retained rows show a limited design, which needs pairs of rows: use `fit`.
         """
         settings = self._settings()
+        if not isinstance(moments, Moments):
+            raise ParameterError("fit_moments: moments", "Moments", type(moments).__name__, "See `new_moments`.")
+        if moments.group != self.group:
+            raise ParameterError("fit_moments: moments", f"moments of {self.group!r}", repr(moments.group))
         moments.finish()
         stacks = [stack for stack, _ in moments.reservoir.stacks()]
         if not stacks:
@@ -177,11 +183,13 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         design = read_design(self.group, stacks, settings.max_order, settings.seed)
         if design.limited:
             raise DesignError(
-                f"fit_moments: these elements are not spread over the group (an invariant code would fake energy "
-                f"{design.leakage:.2f}); expected Haar-like draws, a full orbit or a grid. Use fit on arrays."
+                "fit_moments: expected elements spread over the group (Haar draws, a full orbit, a grid), got a "
+                "limited range, pairs with the identity, or a group that is not compact. Use fit on arrays, which "
+                "compares pairs."
             )
         self.n_features_in_ = moments.n_features
-        return self._solve(evidence_of(moments, design, crossed=False))
+        shared = len(stacks) == 1 and len(stacks[0].params) > 1 and (stacks[0].params == stacks[0].params[:1]).all()
+        return self._solve(evidence_of(moments, design, crossed=bool(shared)))
 
     def transform(self, X: Any) -> Array:
         """Coordinates `(N, D) → (N, p)` as a numpy array."""

@@ -63,7 +63,7 @@ class Pairs:
 def make_pairs(rows: Folded, group: AbstractGroup, seed: int = 0) -> Pairs:
     """Ordered pairs j ≠ k within items, at most 4m an item, which together weigh 1.
 
-    Pairs at the same element of a finite group are left out, with their weight: they agree for free.
+    Pairs at the same element of a finite group are left out: they agree for free.
     """
     rng = np.random.default_rng([seed, 2])
     parts, start = [], 0
@@ -80,7 +80,8 @@ def make_pairs(rows: Folded, group: AbstractGroup, seed: int = 0) -> Pairs:
     pairs = Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     if group.order is None:
         return pairs
-    return pairs.part(~(pairs.step(group) == group.identity(1)[0]).all(-1))
+    moving = pairs.part(~(pairs.step(group) == group.identity(1)[0]).all(-1))
+    return replace(moving, weight=1.0 / np.bincount(moving.item)[moving.item])
 
 
 def _stack_pairs(stack: Stack, folds: Array, start: int, rng: np.random.Generator) -> tuple[Array, ...]:

@@ -61,7 +61,7 @@ def structure_null(
     acting = [rep for rep in reps if rep.factors]
     if not acting:
         return {}
-    solver = _solver(evidence, ridge)
+    solver = _solver(evidence, ridge, settings.seed)
     observed = {rep.name: solver([rep], evidence.rows, max(1, copies.get(rep.name, 1)))[0] for rep in acting}
     tested = [rep for rep in acting if testable(evidence.group, rep)]
     draws: dict[str, list[float]] = {rep.name: [] for rep in acting}
@@ -104,19 +104,19 @@ def relabelled_rows(evidence: Evidence, factor: int, rng: np.random.Generator) -
 Solver = Callable[[Sequence[Representation], Folded, int], list[Array]]
 
 
-def _solver(evidence: Evidence, ridge: float) -> Solver:
+def _solver(evidence: Evidence, ridge: float, seed: int) -> Solver:
     """How the energies of the best copies are found: (irreps, rows, how many) → cross-fitted energies."""
     if evidence.design.limited:
-        return partial(_pair_energies, evidence=evidence, ridge=ridge)
+        return partial(_pair_energies, evidence=evidence, ridge=ridge, seed=seed)
     if len(evidence.rows) == 1:
         return _RegularSolver(evidence, ridge)
     return partial(_ragged_energies, evidence=evidence, ridge=ridge)
 
 
 def _pair_energies(
-    reps: Sequence[Representation], rows: Folded, n_copies: int, *, evidence: Evidence, ridge: float
+    reps: Sequence[Representation], rows: Folded, n_copies: int, *, evidence: Evidence, ridge: float, seed: int
 ) -> list[Array]:
-    pairs, n_folds = make_pairs(rows, evidence.group), len(evidence.folds.n)
+    pairs, n_folds = make_pairs(rows, evidence.group, seed), len(evidence.folds.n)
     forms = [pair_forms(rep, pairs, evidence.group, n_folds) for rep in reps]
     return [cross_fit(f, evidence.folds, ridge, n_copies).energies for f in forms]
 

@@ -86,7 +86,7 @@ def verify(
     >>> train, test = orbits.split(0.5)
     >>> report = verify(test, LinearCoordinates(SO2()).fit_orbits(train).coordinates_, n_null=19)
     >>> report.rows.loc[0, "block"], bool(report.rows.loc[0, "value"] < 0.05)
-    ('m=1 #1', True)
+    ('m=1', True)
     """
     _check(orbits, coordinates, level, delta)
     coordinates.refuse_fitted(orbits.labels)
@@ -100,7 +100,7 @@ def verify(
     for block, cells in zip(coordinates.blocks, energy.cells, strict=True):
         copy = copies.get(block.irrep.name, 0)
         copies[block.irrep.name] = copy + 1
-        label = f"{block.irrep.name} #{copy + 1}"
+        label = f"{block.irrep.name} #{copy + 1}" if copy else block.irrep.name
         limited = coordinates.limited and not block.irrep.trivial  # not acting is all that an invariant block does
         interval = _interval(cells, clusters, crossed, limited, level)
         own = replace(codes, z=codes.z[:, block.columns])
