@@ -21,7 +21,7 @@ from geodis.errors import ParameterError
 from geodis.files import write_atomically
 from geodis.orbits import Orbits, sample_orbits
 from geodis.reports import Report, verify
-from geodis.reports.edits import Edits, edit_unseen
+from geodis.reports.edits import Edits, edit_unseen, edited_top1
 from geodis.reports.page import figure, page, paragraph, pictures, section, table, tables
 from geodis.reports.plots import plot_plane, plot_spectrum
 from geodis.simulators import Sentences, month_sentences, weekday_sentences
@@ -172,8 +172,8 @@ def investigate(
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 def _entries(finding: Finding) -> list[dict[str, Any]]:
-    report = finding.report
-    acting = [i for i, b in enumerate(report.coordinates.blocks) if not b.irrep.trivial]
+    report, coords = finding.report, finding.report.coordinates
+    acting = [i for i, b in enumerate(coords.blocks) if not b.irrep.trivial]
     entries = []
     for i in [*acting, len(report.rows) - 1]:
         row, total = report.rows.iloc[i], i == len(report.rows) - 1
@@ -181,7 +181,7 @@ def _entries(finding: Finding) -> list[dict[str, Any]]:
         numbers = {
             "energy": 1 - row.value, "error": row.value, "ci_low": row.ci_low, "ci_high": row.ci_high,
             "identity_error": row.identity, "null_mean": 1 - mean, "null_p": p,
-            "retrieval_top1": finding.edits.top1 if total else math.nan,
+            "retrieval_top1": finding.edits.top1 if total else edited_top1(coords.only(i), finding.unseen, STEPS),
         }  # fmt: skip
         entries.append(
             {"domain": "text", "group": report.group, "layer": LAYER, "block": row.block}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodis import LinearCoordinates
+from geodis.errors import ParameterError
 from geodis.groups import SO2
 from geodis.simulators import planted
 
@@ -43,6 +44,20 @@ def _check_group_law(coords, seed):
     assert np.abs(coords.operator(g) @ coords.operator(h) - product).max() <= LAW * scale
     one = coords.operator(group.identity(1))[0]
     assert np.abs(one - np.eye(len(one))).max() <= LAW
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_block_alone_moves_nothing_else(name):
+    coords = coordinates_of(name)
+    z, params = some(name)
+    for b, block in enumerate(coords.blocks):
+        alone = coords.only(b)
+        before, after = coords.transform(z), coords.transform(alone.edit(z, params))
+        expected = before.copy()
+        expected[:, block.columns] = coords.act(before, params)[:, block.columns]
+        np.testing.assert_allclose(after, expected, atol=1e-8 * max(1.0, np.abs(expected).max()))
+    with pytest.raises(ParameterError, match="index"):
+        coords.only(len(coords.blocks))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,7 +7,7 @@ from planted_reports import circle
 from geodis import LinearCoordinates, Orbits
 from geodis.errors import DesignError
 from geodis.groups import Cyclic
-from geodis.reports.edits import edit_unseen, moved_rows
+from geodis.reports.edits import edit_unseen, edited_top1, moved_rows
 
 
 def test_edits_of_a_planted_circle_find_their_row():
@@ -17,6 +17,8 @@ def test_edits_of_a_planted_circle_find_their_row():
     edits = edit_unseen(coordinates, train, test, (1, 5))
     assert edits.top1 > 0.95
     assert edits.ridge_top1 > 0.8
+    assert edited_top1(coordinates, test, (1, 5)) == edits.top1
+    assert edited_top1(coordinates, test, (0,)) == 1.0
     assert edits.interval().low <= edits.top1
     assert len(edits.right) == 2 * len(test)
     assert (test.items[edits.wanted] == test.items[edits.source]).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,6 +118,19 @@ class LatentCoordinates:
     def affine(self) -> bool:
         """Whether some block is a position, c ↦ ρ(g)c + t(g)."""
         return any(block.irrep.cocycle is not None for block in self.blocks)
+
+    def only(self, block: int) -> LatentCoordinates:
+        """The coordinates of one block alone: its action moves nothing else, as AP = I."""
+        if not 0 <= block < len(self.blocks):
+            raise ParameterError("only: block", f"an index below {len(self.blocks)}", block)
+        kept = self.blocks[block]
+        rows = tuple(range(kept.irrep.dim))
+        return replace(
+            self,
+            blocks=(replace(kept, rows=rows),),
+            analysis=self.analysis[kept.columns],
+            synthesis=self.synthesis[:, kept.columns],
+        )
 
     # --- embeddings and coordinates -------------------------------------------------------------------------------
     def transform(self, z: Any) -> Any:

@@ -78,9 +78,20 @@ def edit_unseen(coordinates: LatentCoordinates, fitted: Orbits, unseen: Orbits, 
     parts = []
     for step, predicted in zip(steps, predictions, strict=True):
         wanted = moved_rows(unseen, step)
-        found = _nearest(coordinates.edit(z, np.full((len(z), 1), float(step))), z)
+        found = _nearest(_moved(coordinates, z, step), z)
         parts.append((rows, np.full_like(rows, step), wanted, found, _nearest(predicted, z) == wanted, unseen.clusters))
     return Edits(*(np.concatenate(x) for x in zip(*parts, strict=True)))
+
+
+def edited_top1(coordinates: LatentCoordinates, unseen: Orbits, steps: Sequence[int]) -> float:
+    """The share of unseen rows whose edit has the wanted row as nearest neighbour, over all steps."""
+    z = unseen.z.astype(np.float64)
+    right = [_nearest(_moved(coordinates, z, step), z) == moved_rows(unseen, step) for step in steps]
+    return float(np.mean(right))
+
+
+def _moved(coordinates: LatentCoordinates, z: Array, step: int) -> Array:
+    return np.asarray(coordinates.edit(z, np.full((len(z), 1), float(step))))
 
 
 def moved_rows(orbits: Orbits, step: int) -> Array:
