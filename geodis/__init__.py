@@ -8,9 +8,9 @@ from geodis.coordinates import LinearCoordinates as LinearCoordinates
 from geodis.coordinates import isotypic_spectrum as isotypic_spectrum
 from geodis.encoders import encode as encode
 from geodis.orbits import Orbits as Orbits
-from geodis.orbits import sample_orbits as sample_orbits
 from geodis.reports import Certificate as Certificate
 from geodis.reports import Report as Report
 from geodis.reports import verify as verify
+from geodis.sampling import sample_orbits as sample_orbits
 
 __version__ = "0.1.0"

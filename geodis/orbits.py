@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
-from tqdm import tqdm
 
-from geodis.actions.action import AbstractAction
 from geodis.errors import FileFormatError, LengthError, ParameterError, ShapeError, UnknownNameError
 from geodis.files import read_safetensors, write_atomically
 from geodis.groups import AbstractGroup, parse
@@ -31,6 +29,33 @@ class Stack(NamedTuple):
     params: Array
     items: Array
     clusters: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Detours:
+    """The same moved items reached in one step, f(gh·x), and by a detour, f(g·(h·x)): apart where an action is inexact.
+
+    Attributes
+    ----------
+    direct, composed : ndarray (K, D)
+        Embeddings in one step and in two.
+    items : ndarray (K,)
+        The item of each row.
+    """
+
+    direct: Array
+    composed: Array
+    items: Array
+
+    def select(self, labels: Array) -> Detours:
+        """The detours of the items in `labels`."""
+        keep = np.isin(self.items, labels)
+        return Detours(self.direct[keep], self.composed[keep], self.items[keep])
+
+    def map(self, function: Callable[[Array], Any]) -> Detours:
+        """Both embeddings replaced by `function` of them."""
+        direct, composed = (as_embeddings(function(z), allow_empty=True) for z in (self.direct, self.composed))
+        return replace(self, direct=direct, composed=composed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +78,8 @@ class Orbits:
     clusters : ndarray (N,)
         What is drawn independently: items that resemble each other (sentences on one subject) share a cluster, and
         folds, splits and intervals go by cluster. Each item is its own cluster by default.
+    detours : Detours or None
+        What `sample_orbits` measured of the action's own inexactness (interpolation); None where nothing was measured.
 
     Examples
     --------
@@ -70,6 +97,7 @@ class Orbits:
     items: Array
     group: AbstractGroup
     clusters: Array
+    detours: Detours | None = None
 
     @classmethod
     def from_arrays(cls, z: Any, params: Any, items: Any, group: AbstractGroup, clusters: Any = None) -> Orbits:
@@ -210,7 +238,12 @@ class Orbits:
             raise UnknownNameError("item", unknown[0].item(), f"{self.n_items} items, {self.labels[:3].tolist()} …")
         keep = np.isin(self.items, wanted)
         return replace(
-            self, z=self.z[keep], params=self.params[keep], items=self.items[keep], clusters=self.clusters[keep]
+            self,
+            z=self.z[keep],
+            params=self.params[keep],
+            items=self.items[keep],
+            clusters=self.clusters[keep],
+            detours=None if self.detours is None else self.detours.select(wanted),
         )
 
     def split(self, test_size: float = 0.3, seed: int = 0) -> tuple[Orbits, Orbits]:
@@ -230,7 +263,7 @@ class Orbits:
         z = as_embeddings(function(self.z), allow_empty=True)
         if len(z) != len(self):
             raise LengthError(z=len(z), params=len(self.params))
-        return replace(self, z=z)
+        return replace(self, z=z, detours=None if self.detours is None else self.detours.map(function))
 
     def relabel(self, params: Any) -> Orbits:
         """The same embeddings under other labels `params` (N, p), rows in the order of `arrays()`."""
@@ -245,7 +278,12 @@ class Orbits:
         """Write a safetensors file (to a temporary name, then moved)."""
         tensors = {"z": np.ascontiguousarray(self.z), "params": np.ascontiguousarray(self.params)}
         meta = {"format": FORMAT, "version": str(VERSION), "group": repr(self.group)}
-        for name, labels in (("items", self.items), ("clusters", self.clusters)):
+        named = [("items", self.items), ("clusters", self.clusters)]
+        if self.detours is not None:
+            tensors["detours.direct"] = np.ascontiguousarray(self.detours.direct)
+            tensors["detours.composed"] = np.ascontiguousarray(self.detours.composed)
+            named.append(("detours.items", self.detours.items))
+        for name, labels in named:
             if labels.dtype.kind in "iufb":
                 tensors[name] = np.ascontiguousarray(labels)
             else:
@@ -257,86 +295,20 @@ class Orbits:
         """Read what `save` wrote."""
         meta, tensors = read_safetensors(path, FORMAT, VERSION)
         try:
-            items, clusters = (
-                tensors[name] if name in tensors else np.array(json.loads(meta[name])) for name in ("items", "clusters")
+            labels = {
+                name: tensors[name] if name in tensors else np.array(json.loads(meta[name]))
+                for name in ("items", "clusters", "detours.items")
+                if name in tensors or name in meta
+            }
+            orbits = cls.from_arrays(
+                tensors["z"], tensors["params"], labels["items"], parse(meta["group"]), labels["clusters"]
             )
-            return cls.from_arrays(tensors["z"], tensors["params"], items, parse(meta["group"]), clusters)
+            if "detours.items" not in labels:
+                return orbits
+            detours = Detours(tensors["detours.direct"], tensors["detours.composed"], labels["detours.items"])
+            return replace(orbits, detours=detours)
         except (KeyError, ValueError) as error:
             raise FileFormatError(path, "whole orbits", f"{type(error).__name__}: {error}") from error
-
-
-def sample_orbits(
-    encoder: Callable[[Any], Any],
-    items: Sequence[Any] | Array,
-    action: AbstractAction,
-    n_elements: int = 24,
-    seed: int = 0,
-    *,
-    item_ids: Any = None,
-    clusters: Any = None,
-    batch_size: int = 256,
-    verbose: bool = False,
-) -> Orbits:
-    """Embed g·x for every item x: z_ij = f(g_ij · x_i).
-
-    Takes the full orbit of a finite group with at most `n_elements` elements (else draws without replacement), a
-    regular grid with a random offset per item for SO(2) and periodic translations, independent draws otherwise.
-
-    Parameters
-    ----------
-    encoder : callable
-        Batch of transformed items → embeddings `(batch, D)`; see `geodis.encode`.
-    items : sequence
-        The items x, in the form that the action moves.
-    action : AbstractAction
-        How the group acts on items.
-    n_elements : int
-        Elements an item.
-    seed : int
-        Seed of the elements.
-    item_ids : array (n,), optional
-        Labels of the items; 0, 1, 2, … by default. Items of separate calls that meet later need distinct labels.
-    clusters : array (n,), optional
-        What is drawn independently, when that is coarser than items.
-    batch_size : int
-        Transformed items per encoder call.
-    verbose : bool
-        Whether to show a progress bar.
-
-    Returns
-    -------
-    Orbits
-    """
-    n = len(items)
-    if n == 0:
-        raise ParameterError("items", "at least one item", "none")
-    ids = np.arange(n) if item_ids is None else as_items(item_ids)
-    if len(ids) != n:
-        raise LengthError(items=n, item_ids=len(ids))
-    if len(np.unique(ids)) != n:
-        raise ParameterError("item_ids", "one distinct label an item", "repeated labels")
-    bunches = None if clusters is None else as_items(clusters)
-    if bunches is not None and len(bunches) != n:
-        raise LengthError(items=n, clusters=len(bunches))
-    params = action.group.orbit(n, n_elements, seed=seed)
-    m = params.shape[1]
-    flat = params.reshape(n * m, -1)
-    which = np.repeat(np.arange(n), m)
-    batches = range(0, n * m, _positive(batch_size, "batch_size"))
-    z = [
-        _embed(encoder, action, items, which[start : start + batch_size], flat[start : start + batch_size])
-        for start in tqdm(batches, desc="embedding orbits", disable=not verbose)
-    ]
-    owners = None if bunches is None else bunches[which]
-    return Orbits.from_arrays(np.concatenate(z), flat, ids[which], action.group, owners)
-
-
-def _embed(encoder: Callable[[Any], Any], action: AbstractAction, items: Any, which: Array, params: Array) -> Array:
-    batch = items[which] if isinstance(items, np.ndarray) else [items[i] for i in which]
-    z = as_embeddings(encoder(action.act(params, batch)))
-    if len(z) != len(which):
-        raise LengthError(items=len(which), embeddings=len(z))
-    return z
 
 
 # --- reading what users give ------------------------------------------------------------------------------------------
@@ -383,9 +355,3 @@ def as_items(items: Any) -> Array:
     if labels.dtype.kind == "f":
         check_finite(labels, "items")
     return labels
-
-
-def _positive(n: int, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ParameterError(what, "an integer ≥ 1", n)
-    return int(n)

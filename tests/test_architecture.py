@@ -16,7 +16,7 @@ MAX_LINES = 400
 VAGUE = {"utils", "util", "base", "misc", "common", "helpers"}
 
 # The leaves, lowest first; each may import those before it, every layer may import all.
-LEAVES = ("errors", "linalg", "files", "statistics", "multiplicity")
+LEAVES = ("errors", "linalg", "files", "statistics", "multiplicity", "palette")
 LAYERS = {
     "groups": set(),
     "encoders": set(),
@@ -24,6 +24,7 @@ LAYERS = {
     "simulators": {"groups", "actions"},
     "emulators": {"groups", "actions"},
     "orbits": {"groups", "actions", "encoders"},
+    "sampling": {"groups", "actions", "encoders", "orbits"},
     "coordinates": {"groups", "orbits"},
     "discovery": {"groups", "orbits", "coordinates"},
     "training": {"groups", "actions", "encoders", "orbits", "coordinates"},

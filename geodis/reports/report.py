@@ -23,7 +23,7 @@ from geodis.reports.page import page, report_part, section
 COLUMNS = [
     "block", "metric", "value", "ci_low", "ci_high", "identity", "null_mean", "null_p", "ceiling", "status",
 ]  # fmt: skip
-DETAILS = ["block", "energy", "skill", "item_error", "orbit_signal", "isotropy", "fitted_energy"]
+DETAILS = ["block", "energy", "skill", "item_error", "orbit_signal", "isotropy", "fitted_energy", "floor"]
 VERSION = 1
 ROUNDING = 1e-10  # an orbit signal below it is zero
 INVARIANT_SHOWN = 2  # invariant blocks that the terminal prints; all are in `rows`
@@ -40,7 +40,8 @@ class Report:
         null_p, ceiling, status.
     details : DataFrame
         Beside each: energy (1 − L/2T), skill (1 − L/I), item_error (L/D_item: 1 for a code that is the same for all
-        items up to noise), orbit_signal, isotropy, fitted_energy (the cross-fitted energy of the fit).
+        items up to noise), orbit_signal, isotropy, fitted_energy (the cross-fitted energy of the fit), floor (the error
+        that the interpolation of the action makes by itself; NaN where the action is exact or nothing was measured).
     group : str
     n_items, n_clusters, n_elements : int
     level : float
@@ -91,8 +92,13 @@ class Report:
         return (
             f"On {seen} the group moves {len(acting)} blocks ({names}) linearly, up to an error of "
             f"{_percent(total.value)} {unit}{_interval(total, self.level)}; not acting leaves "
-            f"{_percent(total.identity)}.{unsure or self._standstill}"
+            f"{_percent(total.identity)}.{self._floor}{unsure or self._standstill}"
         )
+
+    @property
+    def _floor(self) -> str:
+        floor = float(self.details.floor.iloc[-1])
+        return f" The interpolation of the action alone makes {_percent(floor)}." if math.isfinite(floor) else ""
 
     @property
     def _standstill(self) -> str:
@@ -147,17 +153,21 @@ class Report:
         """The rows as a rich table; of many invariant blocks only the first."""
         table = Table(box=None, header_style="bold", pad_edge=False)
         interval = f"{100 * self.level:g} % interval"
-        for name in ("block", "error", interval, "identity", "null", "p", "ceiling", "item-specific", "status"):
+        floors = ("floor",) if self.details.floor.notna().any() else ()
+        for name in (
+            "block", "error", interval, "identity", "null", "p", "ceiling", *floors, "item-specific", "status",
+        ):  # fmt: skip
             table.add_column(name, justify="left" if name in ("block", "status") else "right")
         shown = 0
         trivial = [b.irrep.trivial for b in self.coordinates.blocks] + [False]
-        for row, item_error, invariant in zip(self.rows.itertuples(), self.details.item_error, trivial, strict=True):
+        for row, beside, invariant in zip(self.rows.itertuples(), self.details.itertuples(), trivial, strict=True):
             shown += invariant
             if invariant and shown > INVARIANT_SHOWN:
                 continue
-            beside = (row.identity, row.null_mean, row.null_p, row.ceiling, item_error)
+            floor = (beside.floor,) if floors else ()
+            numbers = (row.identity, row.null_mean, row.null_p, row.ceiling, *floor, beside.item_error)
             table.add_row(
-                row.block, _number(row.value), _span(row.ci_low, row.ci_high), *map(_number, beside), row.status
+                row.block, _number(row.value), _span(row.ci_low, row.ci_high), *map(_number, numbers), row.status
             )
         if shown > INVARIANT_SHOWN:
             table.caption = f"{shown} invariant blocks, {shown - INVARIANT_SHOWN} not shown (see .rows)"

@@ -21,6 +21,7 @@ from geodis.linalg import Array
 from geodis.metrics import best_linear_error, content_retention, orbit_signal
 from geodis.orbits import Orbits
 from geodis.reports.certificate import Certificate, certificate_of
+from geodis.reports.floor import discretisation_floors
 from geodis.reports.report import COLUMNS, DETAILS, Report
 from geodis.statistics import Interval
 
@@ -96,8 +97,9 @@ def verify(
     crossed = orbits.crossed and len(clusters) == 1
     evidence = _evidence(orbits, coordinates, n_null, level, seed, verbose)
     nulls = _nulls(coordinates, codes, evidence, clusters)
+    floors = discretisation_floors(codes, coordinates, energy)
     rows, details, copies = [], [], dict[str, int]()
-    for block, cells in zip(coordinates.blocks, energy.cells, strict=True):
+    for block, cells, floor in zip(coordinates.blocks, energy.cells, floors[:-1], strict=True):
         copy = copies.get(block.irrep.name, 0)
         copies[block.irrep.name] = copy + 1
         label = f"{block.irrep.name} #{copy + 1}" if copy else block.irrep.name
@@ -107,9 +109,9 @@ def verify(
         ceiling = _ceiling(own, block, cells, limited, seed)
         null = _judged(nulls.get(block.irrep.name), copy)
         rows.append(_row(label, cells, interval, null, ceiling, limited, _status(block, cells, evidence)))
-        details.append(_detail(label, cells, block, rows[-1]))
+        details.append(_detail(label, cells, block, rows[-1]) | {"floor": floor})
     rows.append(_total_row(energy, codes, coordinates, clusters, crossed, evidence, level, seed))
-    details.append(_detail("all", energy.total, None, rows[-1]))
+    details.append(_detail("all", energy.total, None, rows[-1]) | {"floor": floors[-1]})
     signal = _signal(codes, coordinates, level, seed)
     return Report(
         rows=pd.DataFrame(rows, columns=COLUMNS),

@@ -1,14 +1,10 @@
-"""The main job on real input: is "a month later" a rotation of sentence embeddings? Tables, pictures, one page."""
+"""Sentences: is "a month later" a rotation of their embeddings? Measured, edited, drawn."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from geodis.coordinates import IsotypicSpectrum, LinearCoordinates, isotypic_spectrum
+from geodis.demo.domain import Domain, Entry, cell, entry, percent
 from geodis.encoders import encode, load_minilm
-from geodis.errors import ParameterError
-from geodis.files import write_atomically
-from geodis.orbits import Orbits, sample_orbits
+from geodis.orbits import Orbits
 from geodis.reports import Report, verify
 from geodis.reports.edits import Edits, edit_unseen, edited_top1
-from geodis.reports.page import figure, page, paragraph, pictures, section, table, tables
+from geodis.reports.page import figure, paragraph, pictures, section, table, tables
 from geodis.reports.plots import plot_plane, plot_spectrum
+from geodis.sampling import sample_orbits
 from geodis.simulators import Sentences, month_sentences, weekday_sentences
 
 if TYPE_CHECKING:
@@ -34,7 +30,6 @@ MAX_ORDER = 6
 SPECIAL = 0.05  # p-value up to which an order is called special
 UNSEEN = 1 / 3  # share of the subjects that no fit sees
 SHOWN, SHOWN_WRONG = 6, 4  # edits in the tables
-WIDTH = 118  # of tables where the terminal does not tell
 LAYER = "sentence embedding"
 TITLE = "Is “later” a rotation of sentence embeddings?"
 
@@ -89,25 +84,21 @@ def default_questions() -> tuple[Question, ...]:
     return Question("months", "month", month_sentences()), Question("weekdays", "day", weekday_sentences())
 
 
-def run_demo(
-    out: str | Path,
-    seed: int = 0,
-    verbose: bool = True,
+def text_domain(
+    seed: int,
+    verbose: bool,
+    console: Console,
     *,
     encoder: Callable[[Any], Any] | None = None,
     questions: Sequence[Question] | None = None,
     n_null: int = 199,
-) -> list[dict[str, Any]]:
-    """Fit, verify, edit and draw; write demo.json, report.html and one picture a question into `out`.
+) -> Domain:
+    """Months and weekdays in sentence embeddings: fit on some subjects, verify and edit on the others.
 
     Parameters
     ----------
-    out : path
-        Folder to write into, made if it is not there.
-    seed : int
-        Seed of splits, folds and nulls.
-    verbose : bool
-        Whether to print tables and progress.
+    seed, verbose, console
+        As in `run_demo`.
     encoder : callable, optional
         Texts → embeddings `(n, D)`; all-MiniLM-L6-v2 by default.
     questions : sequence of Question, optional
@@ -115,42 +106,24 @@ def run_demo(
     n_null : int
         Common relabellings behind each p-value.
 
-    Returns
-    -------
-    list of dict
-        What demo.json holds: one entry a block that acts and one "all" a question. `error` with its interval
-        `ci_low … ci_high`, `identity_error` and `energy` = 1 − error are of unseen subjects; `null_mean` and `null_p`
-        are the error and p-value under relabellings, cross-fitted on the fitted subjects.
-
     Raises
     ------
     MissingExtraError
         Without `encoder`, when the extra ``text`` is not installed.
-    ParameterError
-        When `out` is a file.
     """
-    start = time.perf_counter()
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ParameterError("out", "a folder", f"the file {folder}")
-    console = Console(quiet=not verbose, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
     if encoder is None:
         console.print("Loading all-MiniLM-L6-v2 …")
         encoder = encode(load_minilm())
-    asked = default_questions() if questions is None else questions
-    folder.mkdir(parents=True, exist_ok=True)
     findings = []
-    for question in asked:
-        finding = investigate(question, encoder, seed, verbose, n_null)
-        _print_finding(finding, console)
-        findings.append(finding)
-    entries = [entry for finding in findings for entry in _entries(finding)]
-    for path in _write(folder, findings, entries):
-        console.print(f"wrote {path}", soft_wrap=True)
-    console.print(f"{time.perf_counter() - start:.0f} s in all")
-    return entries
+    for question in default_questions() if questions is None else questions:
+        findings.append(investigate(question, encoder, seed, verbose, n_null))
+        _print_finding(findings[-1], console)
+    return Domain(
+        title=TITLE,
+        entries=[row for finding in findings for row in _entries(finding)],
+        html="".join(_part(finding) for finding in findings),
+        pictures={f"{finding.question.name}_circle.png": _draw_circle(finding) for finding in findings},
+    )
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -171,23 +144,15 @@ def investigate(
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
-def _entries(finding: Finding) -> list[dict[str, Any]]:
+def _entries(finding: Finding) -> list[Entry]:
     report, coords = finding.report, finding.report.coordinates
     acting = [i for i, b in enumerate(coords.blocks) if not b.irrep.trivial]
     entries = []
     for i in [*acting, len(report.rows) - 1]:
-        row, total = report.rows.iloc[i], i == len(report.rows) - 1
+        total = i == len(report.rows) - 1
         mean, p = (math.nan, math.nan) if total else finding.null(i)
-        numbers = {
-            "energy": 1 - row.value, "error": row.value, "ci_low": row.ci_low, "ci_high": row.ci_high,
-            "identity_error": row.identity, "null_mean": 1 - mean, "null_p": p,
-            "retrieval_top1": finding.edits.top1 if total else edited_top1(coords.only(i), finding.unseen, STEPS),
-        }  # fmt: skip
-        entries.append(
-            {"domain": "text", "group": report.group, "layer": LAYER, "block": row.block}
-            | {key: float(x) if math.isfinite(x) else None for key, x in numbers.items()}
-            | {"status": row.status}
-        )
+        top1 = finding.edits.top1 if total else edited_top1(coords.only(i), finding.unseen, STEPS)
+        entries.append(entry("text", LAYER, report, i, null_mean=1 - mean, null_p=p, retrieval_top1=top1))
     return entries
 
 
@@ -208,13 +173,13 @@ def _found(finding: Finding) -> str:
         return f"No. {finding.report.summary}"
     row, edits = finding.report.rows.iloc[block], finding.edits
     interval = edits.interval()
-    low, high = _percent(max(interval.low, 0.0)), _percent(min(interval.high, 1.0))
+    low, high = percent(max(interval.low, 0.0)), percent(min(interval.high, 1.0))
     return (
         f"In one plane of the embedding ({row.block}) one {finding.question.unit} later is a rotation by "
-        f"{_angle(finding, block)}, which explains {_percent(1 - row.value)} of the plane's variance (95 % interval "
-        f"{_percent(1 - row.ci_high)} to {_percent(1 - row.ci_low)}). Sentences edited with all blocks have the right "
-        f"sentence as nearest neighbour in {_percent(edits.top1)} of {len(edits.source)} edits ({low} to {high}; a "
-        f"free ridge map for each step: {_percent(edits.ridge_top1)}; chance: {_percent(1 / len(finding.unseen))})."
+        f"{_angle(finding, block)}, which explains {percent(1 - row.value)} of the plane's variance (95 % interval "
+        f"{percent(1 - row.ci_high)} to {percent(1 - row.ci_low)}). Sentences edited with all blocks have the right "
+        f"sentence as nearest neighbour in {percent(edits.top1)} of {len(edits.source)} edits ({low} to {high}; a "
+        f"free ridge map for each step: {percent(edits.ridge_top1)}; chance: {percent(1 / len(finding.unseen))})."
     )
 
 
@@ -252,10 +217,6 @@ def _others(finding: Finding, drawn: int) -> str:
 def _angle(finding: Finding, block: int) -> str:
     k = int(finding.report.coordinates.blocks[block].irrep.name.split("=")[1])
     return f"{360 * k / len(finding.question.values):.3g}°"
-
-
-def _percent(x: float) -> str:
-    return f"{100 * x:.3g} %" if math.isfinite(x) else "–"
 
 
 def _circle(report: Report) -> int | None:
@@ -310,9 +271,9 @@ def _print_finding(finding: Finding, console: Console) -> None:
         if not last and finding.report.coordinates.blocks[i].irrep.trivial:
             continue
         mean, p = (math.nan, math.nan) if last else finding.null(i)
-        span = f"{_cell(1 - row.ci_high)} – {_cell(1 - row.ci_low)}"
+        span = f"{cell(1 - row.ci_high)} – {cell(1 - row.ci_low)}"
         numbers = (1 - row.value, span, row.value, row.identity, row.ceiling, mean, p, row.null_p)
-        out.add_row(row.block, *(x if isinstance(x, str) else _cell(x) for x in numbers), row.status)
+        out.add_row(row.block, *(x if isinstance(x, str) else cell(x) for x in numbers), row.status)
     console.print(out)
     console.print(f"\n{_found(finding)}\n{_sure(finding)}\n")
     sentences = Table(box=None, header_style="bold", pad_edge=False)
@@ -332,32 +293,7 @@ def _caption(finding: Finding) -> str:
     )
 
 
-def _cell(x: float) -> str:
-    return f"{x:.3f}" if math.isfinite(x) else "–"
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-def _write(folder: Path, findings: Sequence[Finding], entries: list[dict[str, Any]]) -> list[Path]:
-    import matplotlib.pyplot as plt
-
-    paths = [folder / f"{finding.question.name}_circle.png" for finding in findings]
-    for path, finding in zip(paths, findings, strict=True):
-        fig = _draw_circle(finding)
-        write_atomically(path, partial(fig.savefig, format="png", dpi=150, bbox_inches="tight"))
-        plt.close(fig)
-    texts = {
-        "demo.json": json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.html": page("".join(_part(finding) for finding in findings), TITLE),
-    }
-    for name, text in texts.items():
-        write_atomically(folder / name, partial(_write_text, text))
-    return [*paths, *(folder / name for name in texts)]
-
-
-def _write_text(text: str, path: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
-
-
+# --- pictures and the page --------------------------------------------------------------------------------------------
 def _draw_circle(finding: Finding) -> Figure:
     import matplotlib.pyplot as plt
 
