@@ -7,7 +7,7 @@ import pytest
 from circle_codes import RHO, G, constant, independent, orbits_of
 
 from geodis.errors import ParameterError
-from geodis.metrics import content_retention
+from geodis.metrics import content, content_retention
 
 
 def test_content_of_separate_items_is_one_and_of_noise_is_chance():
@@ -54,3 +54,24 @@ def test_cosine_content_ignores_length():
     assert content_retention(orbits).value < 0.9
     with pytest.raises(ParameterError):
         content_retention(orbits, distance="manhattan")
+
+
+@pytest.mark.parametrize("m", [4, 24, 32])
+def test_of_many_rows_a_spread_share_is_asked_and_the_estimate_agrees(m, monkeypatch):
+    orbits = independent(n=2048 // m, m=m, d=2)
+    near = orbits.map(lambda z: 0.03 * z + np.random.default_rng(1).normal(size=(2048 // m, 2))[orbits.items])
+    some = content_retention(near)
+    monkeypatch.setattr(content, "ASKED", len(near))
+    every = content_retention(near)
+    assert len(content._spread(len(near), len(near))) == len(near)
+    assert 0.2 < every.value < 0.999
+    assert some.value == pytest.approx(every.value, abs=0.05)
+    assert some.n_items == every.n_items
+
+
+@pytest.mark.parametrize("m", [2, 3, 8, 24, 36])
+def test_the_rows_asked_are_of_all_elements_and_items_alike(m):
+    rows = content._spread(m * 5000, 1024)
+    assert 900 <= len(rows) == len(np.unique(rows)) <= 1024
+    assert np.bincount(rows % m, minlength=m).min() > 0.5 * len(rows) / m
+    assert np.bincount(rows * 10 // (m * 5000)).min() > 80

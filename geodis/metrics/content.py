@@ -18,6 +18,7 @@ from geodis.statistics import check_level, clustered_t
 NEIGHBORS = 8  # asked for at once; rows with more ties are resolved against all rows
 TIE = 1e-12  # squared distances closer than this share of the variance are ties: brute-force distances round to 1e-15
 CHUNK = 2**22  # distances held at once
+ASKED = 1024  # rows that are asked for; all rows stay candidates
 
 
 def content_retention(
@@ -49,7 +50,7 @@ def content_retention(
     Notes
     -----
     Theory §9: with 8 elements an item, chance is 7/(8n − 1). Items of one element cannot be found and are not asked
-    for; they stay among the candidates.
+    for; they stay among the candidates. Of many rows 1024 are asked for, spread evenly over items and elements.
 
     Examples
     --------
@@ -79,7 +80,9 @@ def content_retention(
             "content_retention", math.nan, (math.nan, math.nan), "none", level, orbits.n_items, 1,
             lower_is_better=False, status=status, notes=(*notes, "no item has a second element"),
         )  # fmt: skip
-    chance_rows = (sizes[item] - 1) / (n_rows - 1)
+    rows = np.flatnonzero(asked)
+    rows = rows[_spread(len(rows), ASKED)]
+    chance_rows = (sizes[item[rows]] - 1) / (n_rows - 1)
     z = orbits.z.astype(np.float64)
     centred = z - z.mean(axis=0)
     variance = float((centred**2).sum(axis=1).mean())
@@ -87,10 +90,10 @@ def content_retention(
         hits, status = chance_rows, "degenerate" if status == "ok" else status
         notes = (*notes, "the code is constant: every row is a tie")
     else:
-        hits = _expected_hits(centred if distance == "euclidean" else _unit(z), item)
-    per_item = _means(hits, item, asked)
+        hits = _expected_hits(centred if distance == "euclidean" else _unit(z), item, rows)
+    per_item = _means(hits, item[rows])
     interval = clustered_t(per_item, level)
-    chance = float(_means(chance_rows, item, asked).mean())
+    chance = float(_means(chance_rows, item[rows]).mean())
     value = float(per_item.mean())
     low, high = max(interval.low, 0.0), min(interval.high, 1.0)
     ci = (math.nan, math.nan) if math.isnan(interval.low) else (low, high)
@@ -101,18 +104,31 @@ def content_retention(
     )  # fmt: skip
 
 
-def _expected_hits(x: Array, item: Array) -> Array:
-    """For each row, the share of its nearest other rows (ties) that show the same item: (N,)."""
+def _spread(n: int, k: int) -> Array:
+    """At most k of n indices, evenly spread and in step with no period of theirs: multiples of the golden ratio."""
+    if n <= k:
+        return np.arange(n)
+    turns = np.arange(1, k + 1) * (np.sqrt(5.0) - 1.0) / 2.0 % 1.0
+    return np.unique((turns * n).astype(int))
+
+
+def _expected_hits(x: Array, item: Array, rows: Array) -> Array:
+    """For each of `rows`, the share of its nearest other rows (ties) that show the same item: (len(rows),)."""
     n = len(x)
     slack = TIE * float((x**2).sum(axis=1).mean())
     k = min(NEIGHBORS, n - 1)
-    distances, neighbors = NearestNeighbors(n_neighbors=k).fit(x).kneighbors()
+    distances, neighbors = NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x[rows])
+    # The row itself is the first neighbor unless others tie with it; it goes, wherever it stands.
+    own = neighbors == rows[:, None]
+    own[~own.any(axis=1), -1] = True
+    distances, neighbors = distances[~own].reshape(-1, k), neighbors[~own].reshape(-1, k)
     squares = distances**2
     tied = squares <= squares[:, :1] + slack
-    hits = (tied & (item[neighbors] == item[:, None])).sum(axis=1) / tied.sum(axis=1)
+    hits = (tied & (item[neighbors] == item[rows][:, None])).sum(axis=1) / tied.sum(axis=1)
     # Where even the last neighbor asked for is a tie, there may be more.
-    for rows in _chunks(np.flatnonzero(tied[:, -1]) if k < n - 1 else np.empty(0, dtype=int), n):
-        hits[rows] = _hits_among_all(x, item, rows, slack)
+    open_ended = np.flatnonzero(tied[:, -1]) if k < n - 1 else np.empty(0, dtype=int)
+    for part in _chunks(open_ended, n):
+        hits[part] = _hits_among_all(x, item, rows[part], slack)
     return hits
 
 
@@ -128,9 +144,9 @@ def _chunks(rows: Array, n: int) -> list[Array]:
     return np.array_split(rows, max(1, -(-len(rows) * n // CHUNK))) if len(rows) else []
 
 
-def _means(values: Array, item: Array, asked: Array) -> Array:
+def _means(values: Array, item: Array) -> Array:
     """Mean of each item that is asked for."""
-    totals, counts = np.bincount(item[asked], values[asked]), np.bincount(item[asked])
+    totals, counts = np.bincount(item, values), np.bincount(item)
     return totals[counts > 0] / counts[counts > 0]
 
 
