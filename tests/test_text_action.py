@@ -1,11 +1,11 @@
-"""The action on sentences: e does nothing, gh is g after h, on every value; wrong input is a named error."""
+"""The actions on texts: e does nothing, gh is g after h, on every value; wrong input is a named error."""
 
 import numpy as np
 import pytest
 
-from geodis.actions import SlotAction, SlotText, slot_texts
+from geodis.actions import MinimalPairs, OrderedSlotAction, SlotAction, SlotText, slot_texts
 from geodis.errors import GeodisError, LengthError, ParameterError
-from geodis.groups import SO2, Cyclic
+from geodis.groups import SO2, Cyclic, Translation
 from geodis.simulators import month_sentences, weekday_sentences
 from geodis.simulators.sentences import MONTHS, WEEKDAYS
 
@@ -122,3 +122,175 @@ def test_items_that_the_action_cannot_move():
     for params in ([0.5], [np.nan], [[1.0, 2.0]]):
         with pytest.raises(GeodisError):
             action.act(params, slot_texts(["{}"], MONTHS))
+
+
+def test_the_name_holds_every_value():
+    """Stored embeddings are found by it."""
+    assert repr(SlotAction(("a", "b, c"))) == "SlotAction(['a', 'b, c'], Cyclic(2))"
+    lists = (MONTHS, MONTHS[::-1], (*MONTHS[:5], "Juin", *MONTHS[6:]))
+    names = {repr(SlotAction(values, group)) for values in lists for group in (None, Cyclic(4))}
+    assert len(names) == 6
+
+
+# --- ordered lists ----------------------------------------------------------------------------------------------------
+SIZES = ("tiny", "small", "large", "huge")
+
+
+def sizes(*values):
+    return [SlotText("A {} box.", SIZES, value) for value in values]
+
+
+def test_every_value_reaches_every_value_by_its_steps():
+    action = OrderedSlotAction(SIZES)
+    assert action.group == Translation(1)
+    items = sizes(0, 3, 1)
+    for n_elements in (4, 9):
+        steps = action.orbit(items, n_elements)
+        assert steps.shape == (3, 4, 1)
+        assert steps.dtype == np.float64
+        assert steps[:, :, 0].tolist() == [[0, 1, 2, 3], [-3, -2, -1, 0], [-1, 0, 1, 2]]
+    for item, mine in zip(items, action.orbit(items, 4), strict=True):
+        assert [text.value for text in action.act(mine, [item] * 4)] == [0, 1, 2, 3]
+
+
+def test_a_long_list_is_sampled_without_replacement():
+    values = tuple(str(i) for i in range(30))
+    action = OrderedSlotAction(values)
+    items = [SlotText("{}", values, value) for value in (0, 7, 29, 7)]
+    steps = action.orbit(items, 5, seed=3)
+    assert steps.shape == (4, 5, 1)
+    reached = steps[:, :, 0] + [[0], [7], [29], [7]]
+    assert all(len(set(row)) == 5 for row in reached)
+    assert reached.min() >= 0
+    assert reached.max() <= 29
+    assert not np.array_equal(reached[1], reached[3])  # each item has its own
+    assert np.array_equal(steps, action.orbit(items, 5, seed=3))
+    assert not np.array_equal(steps, action.orbit(items, 5, seed=4))
+    assert action.orbit([], 5).shape == (0, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "possible"), [(0, -1.0, "0 to 3"), (3, 1.0, "-3 to 0"), (1, 3.0, "-1 to 2"), (1, 0.5, "-1 to 2")]
+)
+def test_a_step_out_of_the_list_says_which_are_possible(value, step, possible):
+    with pytest.raises(ParameterError, match=f"whole step from {possible}"):
+        OrderedSlotAction(SIZES).act([step], sizes(value))
+
+
+def test_ordered_slots_refuse_what_slots_refuse():
+    action = OrderedSlotAction(SIZES)
+    for items in (["tiny"], [None], slot_texts(["{}"], SIZES[::-1])):
+        with pytest.raises(ParameterError):
+            action.act([0.0], items)
+        with pytest.raises(ParameterError):
+            action.orbit(items, 2)
+    for n_elements in (0, -1, 1.5, None):
+        with pytest.raises(ParameterError, match="n_elements"):
+            action.orbit(sizes(0), n_elements)
+    for values in ((), ("a",), "ab", (1, 2), None):
+        with pytest.raises(ParameterError, match="at least two strings"):
+            OrderedSlotAction(values)
+    with pytest.raises(LengthError):
+        action.act([0.0, 0.0], sizes(1))
+    with pytest.raises(GeodisError):
+        action.act([np.nan], sizes(1))
+    assert repr(action) == "OrderedSlotAction(['tiny', 'small', 'large', 'huge'])"
+
+
+# --- minimal pairs ----------------------------------------------------------------------------------------------------
+TABLE = (("It is hot.", "It is cold."), ("She won, twice.", "She lost, twice."))
+
+
+def test_a_pair_swaps_and_swaps_back():
+    pairs = MinimalPairs(TABLE)
+    assert pairs.group == Cyclic(2)
+    assert pairs.table == TABLE
+    assert pairs.firsts == ("It is hot.", "She won, twice.")
+    for first, second in TABLE:
+        texts = [first, first, second, second]
+        assert pairs.act([0.0, 1.0, 0.0, 1.0], texts) == [first, second, second, first]
+        assert pairs.act([3.0, -1.0, 2.0, -2.0], texts) == [second, second, second, second]
+    assert pairs.orbit(pairs.firsts, 8)[..., 0].tolist() == [[0, 1], [0, 1]]
+
+
+def test_rows_may_be_lists_or_arrays():
+    for rows in ([list(row) for row in TABLE], np.array(TABLE), iter(TABLE)):
+        assert repr(MinimalPairs(rows)) == f"MinimalPairs({list(TABLE)!r})"
+    assert repr(MinimalPairs(TABLE)) != repr(MinimalPairs(TABLE[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ((), "at least one pair"),
+        (None, "at least one pair"),
+        ("ab", "at least one pair"),
+        (5, "at least one pair"),
+        ((("a",),), "pair 0.*two texts"),
+        ((("a", "b", "c"),), "two texts"),
+        ((("a", "b"), "cd"), "pair 1.*two texts"),
+        ((("a", 1),), "two texts"),
+        ((("a", None),), "two texts"),
+        ((("a", " "),), "not empty"),
+        ((("a", "a"),), "different"),
+        ((("a", "b"), ("b", "c")), "pair 1.*no other pair.*'b'"),
+        ((("a", "b"), ("c", "a")), "pair 1.*no other pair.*'a'"),
+        ((("a", "b"), ("a", "b")), "pair 1.*no other pair"),
+    ],
+)
+def test_malformed_tables(table, message):
+    with pytest.raises(ParameterError, match=message):
+        MinimalPairs(table)
+
+
+def test_texts_that_are_not_in_the_table():
+    for item in ("It is warm.", "", None, 3, ("It is hot.", "It is cold.")):
+        with pytest.raises(ParameterError, match="2 pairs"):
+            MinimalPairs(TABLE).act([1.0], [item])
+    with pytest.raises(LengthError):
+        MinimalPairs(TABLE).act([1.0, 0.0], ["It is hot."])
+    with pytest.raises(ParameterError):
+        MinimalPairs(TABLE).act([0.5], ["It is hot."])
+
+
+FILES = {
+    "pairs.csv": 'It is hot., It is cold.\n"She won, twice.","She lost, twice."\n',
+    "windows.csv": '\ufeffIt is hot.,It is cold.\r\n\r\n"She won, twice.","She lost, twice."\r\n',
+    "pairs.tsv": "It is hot.\tIt is cold.\nShe won, twice.\tShe lost, twice.",
+    "pairs.TSV": "It is hot.\tIt is cold.\n\t\nShe won, twice.\tShe lost, twice.\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_tables_from_files(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(FILES[name].encode())
+    assert MinimalPairs.read_csv(path).table == TABLE
+    assert MinimalPairs.read_csv(str(path)).table == TABLE
+    assert MinimalPairs.read_csv(path, header=True).table == TABLE[1:]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "at least one pair"),
+        (b"\n\n", "at least one pair"),
+        (b"a,b\n\nc,d,e\n", "line 3: expected two columns, got 3.*quotes"),
+        (b"only one column\n", "line 1: expected two columns, got 1"),
+        (b"a,b\nb,c\n", "no other pair"),
+        (b"a,\n", "not empty"),
+        (b"\xff\xfe,\xfa\n", "UTF-8"),
+        (b'"a,b\nc,d\n', "two columns of texts"),
+    ],
+)
+def test_malformed_files(content, message, tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError, match=message):
+        MinimalPairs.read_csv(path)
+
+
+def test_missing_files(tmp_path):
+    for path in (tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(FileNotFoundError, match="two columns"):
+            MinimalPairs.read_csv(path)

@@ -100,16 +100,11 @@ class SlotAction(AbstractAction):
         return [self._moved(item, int(step)) for item, step in zip(items, steps, strict=True)]
 
     def _moved(self, item: Any, step: int) -> SlotText:
-        if not isinstance(item, SlotText):
-            raise ParameterError(
-                "items", "SlotText objects", type(item).__name__, "Make them with slot_texts(templates, values)."
-            )
-        if item.values != self.values:
-            raise ParameterError("items", f"a slot over the action's values {self.values}", item.values)
-        return replace(item, value=(item.value + step) % len(self.values))
+        text = check_text(item, self.values)
+        return replace(text, value=(text.value + step) % len(self.values))
 
     def __repr__(self) -> str:
-        return f"SlotAction({self.values[0]} … {self.values[-1]}, group = {self.group!r})"
+        return f"SlotAction({list(self.values)!r}, {self.group!r})"
 
 
 def slot_texts(templates: Iterable[str], values: Sequence[str], start: int = 0) -> tuple[SlotText, ...]:
@@ -129,3 +124,14 @@ def check_values(values: Any) -> tuple[str, ...]:
     if len(set(listed)) != len(listed):
         raise ParameterError("values", "distinct strings", repr(listed), "With repeats the action is not faithful.")
     return listed
+
+
+def check_text(item: Any, values: tuple[str, ...]) -> SlotText:
+    """`item` if it is a sentence with a slot over `values`."""
+    if not isinstance(item, SlotText):
+        raise ParameterError(
+            "items", "SlotText objects", type(item).__name__, "Make them with slot_texts(templates, values)."
+        )
+    if item.values != values:
+        raise ParameterError("items", f"a slot over the action's values {values}", item.values)
+    return item
