@@ -20,6 +20,7 @@ from geodis.groups import (
     Dihedral,
     Hyperoctahedral,
     Lorentz,
+    O,
     Permutations,
     Representation,
     Scaling,
@@ -52,6 +53,7 @@ ZOO = [
     Case(SO2, 5),
     Case(SO3, 4),
     *(Case(lambda n=n: SO(n), order) for n, order in ((2, 4), (3, 3), (4, 3), (5, 2), (6, 2))),
+    *(Case(lambda n=n: O(n), order) for n, order in ((2, 4), (3, 3), (4, 2), (5, 2))),
     *(Case(lambda n=n: Cyclic(n), 12) for n in (1, 2, 7, 12)),
     *(Case(lambda n=n: Dihedral(n), 6) for n in (1, 2, 3, 4, 5, 6)),
     *(Case(lambda n=n: Permutations(n), 6) for n in (1, 2, 3, 4, 5)),
@@ -69,6 +71,7 @@ ZOO = [
     Case(lambda: Cyclic(4) * Cyclic(3), 3),
     Case(lambda: SO2() * Cyclic(3) * Translation(1, period=1.0), 2),
     Case(lambda: SO(6) * SO2(), 1),
+    Case(lambda: O(3) * SO2(), 1),
     Case(lambda: SE(2) * Cyclic(3), 2),
     Case(lambda: Lorentz() * SO2(), 2),
 ]
@@ -99,8 +102,9 @@ def mismatch(a: np.ndarray | torch.Tensor, b: np.ndarray | torch.Tensor) -> floa
 
 
 def connected(group: AbstractGroup) -> bool:
-    """Whether exp reaches every element: no finite factor of more than one element."""
-    return all(part.order in (None, 1) for part in getattr(group, "groups", (group,)))
+    """Whether exp reaches every element: no finite factor of more than one element, no reflections."""
+    parts = getattr(group, "groups", (group,))
+    return all(part.order in (None, 1) and not isinstance(part, O) for part in parts)
 
 
 def homomorphism_error(rep: Representation, group: AbstractGroup, a: torch.Tensor, b: torch.Tensor) -> float:

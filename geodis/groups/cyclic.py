@@ -41,6 +41,11 @@ class Cyclic(AbstractFiniteGroup):
     def __repr__(self) -> str:
         return f"Cyclic({self.order})"
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """All n steps."""
+        return (float(self.order),)
+
     def _compose(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.remainder((a + b).round(), self.order)
 

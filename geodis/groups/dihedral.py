@@ -43,6 +43,11 @@ class Dihedral(AbstractFiniteGroup):
     def __repr__(self) -> str:
         return f"Dihedral({self.n})"
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """All n rotations; a flip is no cycle to be drawn."""
+        return (float(self.n), None)
+
     def _compose(self, a: Tensor, b: Tensor) -> Tensor:
         (i, f), (j, h) = a.round().unbind(-1), b.round().unbind(-1)
         return torch.stack([torch.remainder(i + (1 - 2 * f) * j, self.n), torch.remainder(f + h, 2)], -1)

@@ -112,6 +112,11 @@ class AbstractGroup(ABC):
         """The representations with a continuous frequency or exponent; None for most groups."""
         return None
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """After which a parameter is the same again, one entry a parameter; None for those that do not close."""
+        return (None,) * self.n_params
+
     # --- what everybody calls -------------------------------------------------------------------------------------
     def identity(self, n: int = 1) -> Array:
         """The neutral element, n times: `(n, p)`."""

@@ -55,21 +55,30 @@ def dimension(n: int, weight: Weight) -> int:
 @lru_cache(maxsize=256)
 def generators(n: int, weight: Weight) -> Array:
     """dρ(E_ji − E_ij) for i < j in lexicographic order, `(n(n−1)/2, d, d)`; complex if of complex type."""
-    vector = _vector_generators(n)
+    vector = vector_generators(n)
     if not any(weight):
         return np.zeros((len(vector), 1, 1))
     if weight == (1,) + (0,) * (len(weight) - 1):
         return vector
     if n % 2 == 0 and set(weight[:-1]) == {1} and abs(weight[-1]) == 1:
         return _dual_forms(n, weight[-1])
-    smaller = _remove_box(weight)
-    mu = generators(n, smaller)
+    mu = generators(n, remove_box(weight))
+    return on_component(mu, vector, component(n, weight, mu))
+
+
+def component(n: int, weight: Weight, mu: Array) -> Array:
+    """Orthonormal basis `(d_μ n, d)` of the irrep λ in μ ⊗ V, from dμ `(n(n−1)/2, d_μ, d_μ)`, μ = `remove_box(λ)`."""
+    vector, smaller = vector_generators(n), remove_box(weight)
     coupling = -np.einsum("kij,kab->iajb", mu, vector).reshape(mu.shape[1] * n, -1)
     target = (_casimir(n, weight) - _casimir(n, smaller) - _casimir(n, (1,))) / 2
     values, vectors = np.linalg.eigh(coupling)
-    basis = _fixed_basis(vectors[:, np.abs(values - target) < 0.25])
-    # (dμ ⊗ 1 + 1 ⊗ dV) restricted to the component
-    d, split = mu.shape[1], basis.reshape(mu.shape[1], n, -1)
+    return _fixed_basis(vectors[:, np.abs(values - target) < 0.25])
+
+
+def on_component(mu: Array, vector: Array, basis: Array) -> Array:
+    """dμ ⊗ 1 + 1 ⊗ dV restricted to the component that `basis` spans."""
+    d, n = mu.shape[1], vector.shape[1]
+    split = basis.reshape(d, n, -1)
     moved = np.einsum("kij,jac->kiac", mu, split) + np.einsum("kab,ibc->kiac", vector, split)
     return np.einsum("ie,kic->kec", basis.conj(), moved.reshape(len(vector), d * n, -1))
 
@@ -78,7 +87,7 @@ def _casimir(n: int, weight: Weight) -> int:
     return sum(x * (x + n - 2 * (i + 1)) for i, x in enumerate(weight))
 
 
-def _remove_box(weight: Weight) -> Weight:
+def remove_box(weight: Weight) -> Weight:
     """One box less, from the last row but one if that can be, so that ±λ_r never meet in one tensor product."""
     last = len(weight) - 1
     for i in (*range(last - 1, -1, -1), last):
@@ -88,7 +97,8 @@ def _remove_box(weight: Weight) -> Weight:
     raise AssertionError(weight)  # every nonzero weight has a removable box
 
 
-def _vector_generators(n: int) -> Array:
+def vector_generators(n: int) -> Array:
+    """E_ji − E_ij for i < j in lexicographic order `(n(n−1)/2, n, n)`."""
     out = np.zeros((n * (n - 1) // 2, n, n))
     for k, (i, j) in enumerate(combinations(range(n), 2)):
         out[k, j, i], out[k, i, j] = 1.0, -1.0

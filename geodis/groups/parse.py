@@ -11,6 +11,7 @@ from geodis.groups.euclidean import SE
 from geodis.groups.group import AbstractGroup
 from geodis.groups.hyperoctahedral import Hyperoctahedral
 from geodis.groups.lorentz import Lorentz
+from geodis.groups.orthogonal import O
 from geodis.groups.permutations import Permutations
 from geodis.groups.product import Product
 from geodis.groups.scaling import Scaling
@@ -21,7 +22,7 @@ from geodis.groups.translation import Translation
 
 KNOWN = {
     kind.__name__: kind
-    for kind in (SO2, SO3, SO, Cyclic, Dihedral, Permutations, Hyperoctahedral, Translation, Scaling, SE, Lorentz)
+    for kind in (SO2, SO3, SO, O, Cyclic, Dihedral, Permutations, Hyperoctahedral, Translation, Scaling, SE, Lorentz)
 }
 
 

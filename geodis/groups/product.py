@@ -58,6 +58,11 @@ class Product(AbstractGroup):
     def __repr__(self) -> str:
         return " * ".join(map(repr, self.groups))
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """The factors' periods."""
+        return tuple(period for g in self.groups for period in g.periods)
+
     def _identity(self) -> Tensor:
         return torch.cat([g._identity() for g in self.groups])
 

@@ -49,6 +49,11 @@ class SO2(AbstractGroup):
     def __repr__(self) -> str:
         return "SO2()"
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """A full turn."""
+        return (2 * pi,)
+
     def _identity(self) -> Tensor:
         return torch.zeros(1, dtype=torch.float64)
 

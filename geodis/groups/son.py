@@ -53,6 +53,11 @@ class SO(AbstractGroup):
     def __repr__(self) -> str:
         return f"SO({self.n})"
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """A full turn of the plane; coefficients in more dimensions do not close one by one."""
+        return SO2().periods if self.n == 2 else (None,) * self.n_params
+
     def _identity(self) -> Tensor:
         return torch.zeros(self.n_params, dtype=torch.float64)
 

@@ -60,6 +60,11 @@ class Translation(AbstractGroup):
         spread = "" if self.spread == 1.0 else f", spread={self.spread}"
         return f"Translation({self.dim}{period}{spread})"
 
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """The lengths of the torus."""
+        return (None,) * self.dim if self.period is None else self.period
+
     def _identity(self) -> Tensor:
         return torch.zeros(self.dim, dtype=torch.float64)
 
