@@ -14,7 +14,7 @@ from geodis.linalg import Array, to_numpy
 class AbstractAction(ABC):
     """A left action of `group` on items: act(e, x) = x and act(g, act(h, x)) = act(gh, x).
 
-    A subclass implements `_act`, and `__repr__` with all that determines what it does: it is the key of stored embeddings.
+    A subclass implements `_act`, and `__repr__` with all that determines what it does: the key of stored embeddings.
 
     Attributes
     ----------
