@@ -30,6 +30,11 @@ LAYERS = {
     "training": {"groups", "actions", "encoders", "orbits", "coordinates"},
     "metrics": {"groups", "actions", "encoders", "orbits", "coordinates"},
     "reports": {"metrics", "coordinates", "orbits"},
+    "columns": set(),
+    "readers": {"groups", "orbits", "columns"},
+    "writers": {"orbits", "columns", "readers"},
+    "sources": {"readers"},
+    "spectrum_files": {"coordinates", "reports", "writers"},
 }
 ALLOWED = {leaf: set(LEAVES[:i]) for i, leaf in enumerate(LEAVES)}
 ALLOWED |= {layer: below | set(LEAVES) for layer, below in LAYERS.items()}

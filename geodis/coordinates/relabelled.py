@@ -20,6 +20,7 @@ from geodis.groups import AbstractGroup, Product, Representation
 from geodis.linalg import Array
 from geodis.statistics import permutation_p
 
+BAND = (0.05, 0.95)
 TESTABLE = 0.05  # a floor of p above it means that the structure cannot be tested
 
 
@@ -42,6 +43,15 @@ class StructureNull:
     def mean(self) -> float:
         """The mean energy under relabellings."""
         return float(self.draws.mean()) if len(self.draws) else float("nan")
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The 5 % and 95 % quantiles of the energies under relabellings."""
+        if not len(self.draws):
+            return float("nan"), float("nan")
+        # Draws without any copy count as the lowest, without an interpolation towards minus infinity.
+        low, high = np.quantile(self.draws, BAND, method="higher")
+        return float(low), float(high)
 
     def p(self, copy: int = 0) -> float:
         """The p-value of a copy against the best relabelled one."""

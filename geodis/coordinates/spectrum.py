@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from geodis.coordinates.evidence import Evidence, Settings, gather
 from geodis.coordinates.relabelled import StructureNull, structure_null
 from geodis.coordinates.search import Found
 from geodis.coordinates.solve import find
+from geodis.coordinates.spectrum_bars import bar_width, draw_spectrum
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.linalg import Array
 from geodis.orbits import Orbits
@@ -44,6 +45,8 @@ class IsotypicSpectrum:
     structure_p, structure_mean : dict of str to float
         Against one common relabelling of the elements (N2): is this group structure special? NaN where not computed
         or not testable.
+    structure_band : dict of str to (float, float)
+        The range that holds 90 % of the energies under that relabelling; NaN as above.
     coupling : dict of str to str
         ``"disentangled"`` (one factor of a product acts), ``"entangled"`` or ``"trivial"``.
     status : str
@@ -60,6 +63,7 @@ class IsotypicSpectrum:
     null_mean: Mapping[str, float]
     structure_p: Mapping[str, float]
     structure_mean: Mapping[str, float]
+    structure_band: Mapping[str, tuple[float, float]]
     coupling: Mapping[str, str]
     status: str
     limited: bool
@@ -115,12 +119,12 @@ class IsotypicSpectrum:
         return pd.DataFrame(rows, columns=columns)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Bars of energy for each copy, with intervals; pale where rejected; the nulls' means as lines."""
+        """Bars of energy for each copy, with intervals; hollow where rejected; the nulls' means and band."""
         import matplotlib.pyplot as plt
 
         if ax is None:
-            _, ax = plt.subplots(figsize=(max(4.0, 0.5 * sum(len(e) for e in self.energies.values())), 3.2))
-        _draw(self, ax)
+            _, ax = plt.subplots(figsize=(bar_width(self), 3.2))
+        draw_spectrum(self, ax)
         return ax
 
     def __repr__(self) -> str:
@@ -211,6 +215,7 @@ def spectrum_of(
         null_mean={f.rep.name: f.null_mean for f in found},
         structure_p={n: x.p() for n, x in structure.items()},
         structure_mean={n: x.mean for n, x in structure.items()},
+        structure_band={n: x.band for n, x in structure.items()},
         coupling={f.rep.name: f.rep.coupling for f in found},
         status=status,
         limited=evidence.design.limited,
@@ -223,30 +228,3 @@ def spectrum_of(
 def _descending(f: Found) -> list[int]:
     """Kept copies first, each part by falling energy."""
     return sorted(range(len(f.energies)), key=lambda r: (r >= f.kept, -f.energies[r]))
-
-
-def _draw(spectrum: IsotypicSpectrum, ax: Any) -> None:
-    frame = spectrum.to_frame()
-    frame = frame[frame.energy > -0.2].reset_index(drop=True)
-    names = list(dict.fromkeys(frame.irrep))
-    x = np.arange(len(frame)) + 0.8 * np.array([names.index(name) for name in frame.irrep])
-    colours = np.where(frame.kept, "#2a6f97", "#c9d6df")
-    error = np.abs(np.stack([frame.energy - frame.ci_low, frame.ci_high - frame.energy]))
-    ax.bar(x, frame.energy, color=colours, width=0.85, yerr=np.nan_to_num(error), ecolor="#444444", capsize=2)
-    for name in names:
-        mine = x[(frame.irrep == name).to_numpy()]
-        for value, style, label in (
-            (spectrum.null_mean[name], ":", "labels permuted"),
-            (spectrum.structure_mean[name], "--", "one relabelling"),
-        ):
-            if np.isfinite(value):
-                ax.hlines(value, mine[0] - 0.5, mine[-1] + 0.5, color="#d1495b", linestyle=style, label=label)
-    ax.axhline(spectrum.min_energy, color="#888888", linewidth=0.8)
-    ax.set_xticks([x[(frame.irrep == n).to_numpy()].mean() for n in names], names, rotation=45, ha="right")
-    ax.set_ylabel("skill on unseen items" if spectrum.limited else "energy on unseen items")
-    ax.set_ylim(min(-0.05, float(frame.energy.to_numpy().min(initial=0.0))), 1.05)
-    ax.set_title(f"Isotypic spectrum, {spectrum.group}")
-    handles, labels = ax.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    if unique:
-        ax.legend(unique.values(), unique.keys(), fontsize="small", frameon=False)

@@ -15,10 +15,9 @@ from geodis.coordinates import IsotypicSpectrum, LinearCoordinates, isotypic_spe
 from geodis.demo.domain import Domain, Entry, cell, entry, percent
 from geodis.encoders import encode, load_minilm
 from geodis.orbits import Orbits
-from geodis.reports import Report, verify
+from geodis.reports import OrbitDisplay, Report, SpectrumDisplay, verify
 from geodis.reports.edits import Edits, edit_unseen, edited_top1
 from geodis.reports.page import figure, paragraph, pictures, section, table, tables
-from geodis.reports.plots import plot_plane, plot_spectrum
 from geodis.sampling import sample_orbits
 from geodis.simulators import Sentences, month_sentences, weekday_sentences
 
@@ -304,7 +303,7 @@ def _draw_circle(finding: Finding) -> Figure:
         ax.set_axis_off()
         return fig
     names = [value[:3] for value in finding.question.values]
-    plot_plane(finding.report, finding.report.coordinates.blocks[block], ax, names)
+    OrbitDisplay.from_report(finding.report, block, labels=names).plot(ax)
     return fig
 
 
@@ -315,8 +314,9 @@ def _part(finding: Finding) -> str:
         f"subject, the dark line joins the means of the {finding.question.name}."
     )
     bars = (
-        "Energies on the fitted subjects, cross-fitted; pale bars are rejected copies. Dashed: the mean after one "
-        "random order common to all sentences; dotted: labels shuffled within each sentence; grey: the threshold."
+        "Energies on the fitted subjects, cross-fitted; hollow bars are rejected copies. Band and dashed line: 90 % of "
+        "the draws, and their mean, after one random order common to all sentences; dotted: labels shuffled within "
+        "each sentence; gray: the threshold."
     )
     header = ["unseen sentence", "edit", "nearest neighbour of the edited embedding", ""]
     return section(
@@ -325,7 +325,7 @@ def _part(finding: Finding) -> str:
         + paragraph(_found(finding), "Found.", "lead")
         + paragraph(_sure(finding), "How sure.")
         + figure(_draw_circle(finding), caption)
-        + figure(plot_spectrum(finding.spectrum), bars)
+        + figure(SpectrumDisplay.from_spectrum(finding.spectrum).plot().figure_, bars)
         + pictures(finding.report)
         + "<h3>Edited sentences</h3>"
         + table(header, _edit_rows(finding), kind="sentences")

@@ -1,6 +1,7 @@
 """Metrics: pure functions of orbits that return a `MetricResult`, never a bare number."""
 
 from geodis.metrics.best_linear import best_linear_error as best_linear_error
+from geodis.metrics.by_size import error_by_size as error_by_size
 from geodis.metrics.content import content_retention as content_retention
 from geodis.metrics.equivariance import energy as energy
 from geodis.metrics.equivariance import equivariance_error as equivariance_error

@@ -78,15 +78,17 @@ def edit_unseen(coordinates: LatentCoordinates, fitted: Orbits, unseen: Orbits, 
     parts = []
     for step, predicted in zip(steps, predictions, strict=True):
         wanted = moved_rows(unseen, step)
-        found = _nearest(_moved(coordinates, z, step), z)
-        parts.append((rows, np.full_like(rows, step), wanted, found, _nearest(predicted, z) == wanted, unseen.clusters))
+        found = nearest_rows(_moved(coordinates, z, step), z)
+        parts.append(
+            (rows, np.full_like(rows, step), wanted, found, nearest_rows(predicted, z) == wanted, unseen.clusters)
+        )
     return Edits(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 
 def edited_top1(coordinates: LatentCoordinates, unseen: Orbits, steps: Sequence[int]) -> float:
     """The share of unseen rows whose edit has the wanted row as nearest neighbour, over all steps."""
     z = unseen.z.astype(np.float64)
-    right = [_nearest(_moved(coordinates, z, step), z) == moved_rows(unseen, step) for step in steps]
+    right = [nearest_rows(_moved(coordinates, z, step), z) == moved_rows(unseen, step) for step in steps]
     return float(np.mean(right))
 
 
@@ -106,7 +108,7 @@ def moved_rows(orbits: Orbits, step: int) -> Array:
     return np.asarray(row[item, (element + step) % n])
 
 
-def _nearest(z: Array, among: Array) -> Array:
+def nearest_rows(z: Array, among: Array) -> Array:
     """The row of `among` with the largest cosine to each row of z."""
     unit = among / np.maximum(np.linalg.norm(among, axis=1, keepdims=True), 1e-300)
     return np.asarray((z @ unit.T).argmax(axis=1))

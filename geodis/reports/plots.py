@@ -1,151 +1,102 @@
-"""Pictures of a report: orbits in a block's plane, and errors beside their baselines."""
+"""Pictures of a whole report, made of displays: planes of its blocks, their errors, errors by size, edits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geodis.coordinates.latent import Block
-from geodis.coordinates.spectrum import IsotypicSpectrum
-from geodis.linalg import Array
+from geodis.palette import CEILING, FLOOR, FOUND, INK, NULL, STILL
+from geodis.reports.edit_display import EditDisplay
+from geodis.reports.error_display import ErrorDisplay, floor_of
+from geodis.reports.orbit_display import OrbitDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
     from geodis.reports.report import Report
 
 PLANES = 6  # blocks that one picture shows
-ITEMS = 40  # items drawn in a plane
+BARS = 24  # blocks whose errors one picture shows
+LONGEST = 28  # letters of a block's name
+
+
+def acting_blocks(report: Report) -> list[int]:
+    """The blocks that the group moves."""
+    return [i for i, b in enumerate(report.coordinates.blocks) if not b.irrep.trivial]
 
 
 def plot_orbits(report: Report, labels: Sequence[str] | None = None) -> Figure:
-    """Each non-trivial block in its first two coordinates, unseen items coloured by the group's parameter."""
+    """The first acting blocks, those of two rows and more before signs, with one color bar for all."""
     import matplotlib.pyplot as plt
 
-    blocks = [b for b in report.coordinates.blocks if not b.irrep.trivial and b.irrep.dim >= 2][:PLANES]
+    blocks = sorted(acting_blocks(report), key=lambda i: report.coordinates.blocks[i].irrep.dim < 2)[:PLANES]
     columns = max(1, min(3, len(blocks)))
     lines = max(1, -(-len(blocks) // columns))
-    fig, axes = plt.subplots(lines, columns, figsize=(3.6 * columns, 3.6 * lines), squeeze=False)
+    fig, axes = plt.subplots(
+        lines, columns, figsize=(3.3 * columns + 0.7, 3.5 * lines), squeeze=False, layout="constrained"
+    )
     for ax in axes.ravel()[len(blocks) :]:
         ax.axis("off")
-    for ax, block in zip(axes.ravel(), blocks, strict=False):
-        plot_plane(report, block, ax, labels)
-    fig.tight_layout()
-    return fig
-
-
-def plot_plane(report: Report, block: Block, ax: Axes, labels: Sequence[str] | None = None) -> Axes:
-    """One block in its first two coordinates; `labels` name the elements of a crossed design round the plane."""
-    codes = report.codes
-    plane = codes.z[:, [block.rows[0], block.rows[1]]]
-    colour = codes.params[:, 0]
-    low, high = _turn(colour)
-    for label in codes.labels[:: max(1, codes.n_items // ITEMS)]:
-        mine = codes.items == label
-        order = np.argsort(colour[mine])
-        path, shade = plane[mine][order], colour[mine][order]
-        ax.plot(path[:, 0], path[:, 1], color="#9fb3c1", linewidth=0.4, alpha=0.3, zorder=1)
-        ax.scatter(path[:, 0], path[:, 1], c=shade, cmap=_wheel(), s=12, zorder=2, vmin=low, vmax=high, linewidths=0)
-    radius = float(np.abs(plane).max(initial=0.0)) or 1.0
-    if codes.crossed:
-        _annotate(plane.reshape(codes.n_items, -1, 2).mean(axis=0), radius, ax, labels)
-    ax.set(xlim=(-1.15 * radius, 1.15 * radius), ylim=(-1.15 * radius, 1.15 * radius), aspect="equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_color("#c9d6df")
-    ax.set_title(f"{block.irrep.name}   error {_error_of(report, block):.3f}", fontsize=10)
-    return ax
-
-
-def _turn(values: Array) -> tuple[float, float]:
-    """The first value and, one gap behind the last, the value where a cycle closes."""
-    distinct = np.unique(values)
-    gap = (distinct[-1] - distinct[0]) / max(len(distinct) - 1, 1)
-    return float(distinct[0]), float(distinct[-1] + gap) or 1.0
-
-
-def _wheel() -> ListedColormap:
-    """A cyclic colour map without the near-white and near-black of matplotlib's own."""
-    from matplotlib.colors import ListedColormap, hsv_to_rgb
-
-    hue = np.linspace(0.0, 1.0, 256, endpoint=False)
-    return ListedColormap(hsv_to_rgb(np.stack([(hue + 0.58) % 1.0, np.full(256, 0.6), np.full(256, 0.85)], axis=1)))
-
-
-def _annotate(means: Array, radius: float, ax: Any, labels: Sequence[str] | None) -> None:
-    closed = np.concatenate([means, means[:1]])
-    ax.plot(*closed.T, color="#1d2b36", linewidth=1.3, marker="o", markersize=3.5, zorder=3)
-    if labels is None:
-        return
-    for name, point in zip(labels, means, strict=False):
-        # Outside all dots, in the direction of the mean code, with a thin line to it.
-        place = 1.06 * radius * point / max(float(np.linalg.norm(point)), 1e-12)
-        ax.plot(*np.stack([point, 0.93 * place]).T, color="#1d2b36", linewidth=0.5, alpha=0.5, zorder=3)
-        ax.annotate(name, place, ha="center", va="center", fontsize=9, fontweight="bold", zorder=4)
-
-
-def _error_of(report: Report, block: Block) -> float:
-    index = next(i for i, b in enumerate(report.coordinates.blocks) if b is block)
-    return float(report.rows.value.iloc[index])
-
-
-def plot_spectrum(spectrum: IsotypicSpectrum) -> Figure:
-    """The energies of all irreps that act, with their nulls; invariant blocks, often hundreds, are left out."""
-    import matplotlib.pyplot as plt
-
-    acting = {name: e for name, e in spectrum.energies.items() if spectrum.coupling[name] != "trivial"}
-    n_bars = sum(len(e) for e in acting.values())
-    fig, ax = plt.subplots(figsize=(min(12.0, max(5.5, 0.45 * n_bars + 0.4 * len(acting))), 3.6))
-    replace(spectrum, energies=acting).plot(ax)
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        unique = dict(zip(labels, handles, strict=True))
-        ax.legend(
-            unique.values(),
-            unique.keys(),
-            fontsize="small",
-            frameon=False,
-            ncols=2,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.2),
-        )
+    drawn = [
+        OrbitDisplay.from_report(report, block, labels=labels).plot(ax)
+        for ax, block in zip(axes.ravel(), blocks, strict=False)
+    ]
+    if drawn:
+        fig.colorbar(drawn[0].scatter_, ax=axes, label=drawn[0].shades.label, shrink=0.7, fraction=0.03)
     return fig
 
 
 def plot_errors(report: Report) -> Figure:
-    """Error of each non-trivial block with its interval, beside identity, null and ceiling."""
+    """Error of each non-trivial block with its interval, beside not acting, the null, the ceiling and the floor."""
     import matplotlib.pyplot as plt
 
-    trivial = np.array([b.irrep.trivial for b in report.coordinates.blocks] + [False])
-    rows = report.rows[~trivial].reset_index(drop=True)
-    fig, ax = plt.subplots(figsize=(max(5.0, 0.9 * len(rows) + 2.5), 3.4))
-    x = np.arange(len(rows))
+    shown = [*acting_blocks(report)[:BARS], len(report.rows) - 1]
+    rows = report.rows.iloc[shown].reset_index(drop=True)
+    fig, ax = plt.subplots(figsize=(7.0, 1.5 + 0.34 * len(rows)))
+    y = np.arange(len(rows))
     spread = np.abs(np.stack([rows.value - rows.ci_low, rows.ci_high - rows.value]).astype(float))
-    ax.bar(
-        x,
-        rows.value,
-        width=0.55,
-        color="#2a6f97",
-        yerr=np.nan_to_num(spread),
-        capsize=3,
-        ecolor="#1d2b36",
+    ax.barh(
+        y, rows.value, height=0.55, color=FOUND, xerr=np.nan_to_num(spread), capsize=3, ecolor=INK,
         label="error on unseen items",
-    )
-    marks = (
-        ("identity", "s", "#8d99a6", "not acting"),
-        ("null_mean", "D", "#d1495b", "null: relabelled"),
-        ("ceiling", "v", "#f2a541", "best free linear map"),
-    )
-    for column, marker, colour, label in marks:
-        ax.scatter(x, rows[column].astype(float), marker=marker, color=colour, s=48, zorder=3, label=label)
-    ax.set_xticks(x, rows.block, rotation=30, ha="right")
-    ax.set_ylabel(str(rows.metric.iloc[0]))
-    ax.set_ylim(0, None)
-    ax.legend(fontsize="small", frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    fig.tight_layout()
+    )  # fmt: skip
+    for column, marker, colour, label in (
+        ("identity", "s", STILL, "not acting"),
+        ("null_mean", "D", NULL, "null: relabelled"),
+        ("ceiling", "v", CEILING, "best free linear map"),
+    ):
+        _marks(ax, rows[column].astype(float), y, marker, colour, label)
+    _marks(ax, [floor_of(report, row) for row in shown], y, "|", FLOOR, "floor: interpolation alone")
+    ax.set_yticks(y, [_short(name) for name in rows.block])
+    ax.invert_yaxis()
+    ax.set_xlabel(str(rows.metric.iloc[0]))
+    ax.set_xlim(0, None)
+    ax.spines[["top", "right"]].set_visible(False)
+    handles, labels = ax.get_legend_handles_labels()
+    handles, labels = handles[-1:] + handles[:-1], labels[-1:] + labels[:-1]  # the bars first
+    ax.legend(handles, labels, fontsize="small", frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0))
     return fig
+
+
+def plot_sizes(report: Report) -> Figure:
+    """Error of all acting blocks against the size of the group element."""
+    return ErrorDisplay.from_report(report).plot().figure_
+
+
+def plot_edit(report: Report) -> Figure:
+    """Some edits of unseen items, in the plane of the first acting block."""
+    block = min(acting_blocks(report), key=lambda i: report.coordinates.blocks[i].irrep.dim < 2)
+    return EditDisplay.from_report(report, block).plot().figure_
+
+
+def _marks(ax: Axes, values: Any, y: Any, marker: str, colour: str, label: str) -> None:
+    known = np.asarray(values, dtype=np.float64)
+    if np.isfinite(known).any():
+        ax.scatter(known, y, marker=marker, color=colour, s=46, zorder=3, label=label)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the picture; tables have the whole."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 8]}…{name[-7:]}"

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geodis.coordinates.latent import LatentCoordinates
+from geodis.coordinates.spectrum import IsotypicSpectrum
 from geodis.files import write_atomically
 from geodis.orbits import Orbits
 from geodis.reports.certificate import SIGNAL_FLOOR, Certificate
@@ -133,9 +134,30 @@ class Report:
             write_atomically(path, lambda temporary: _write(temporary, text))
         return text
 
-    def to_html(self, path: str | Path | None = None, *, sections: Sequence[tuple[str, str]] = ()) -> str:
-        """One self-contained page; also written to `path` if given. `sections` are further (title, HTML) parts."""
-        text = page(report_part(self) + "".join(section(title, content) for title, content in sections))
+    def to_html(
+        self,
+        path: str | Path | None = None,
+        *,
+        spectrum: IsotypicSpectrum | None = None,
+        sections: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """One self-contained page; also written to `path` if given.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write it.
+        spectrum : IsotypicSpectrum, optional
+            What the fit found, drawn beside the other pictures.
+        sections : sequence of (str, str)
+            Further parts: a title and HTML that closes all its tags.
+
+        Returns
+        -------
+        str
+            The page: what was asked and found, how sure that is, pictures and tables, without scripts or references.
+        """
+        text = page(report_part(self, spectrum) + "".join(section(title, content) for title, content in sections))
         if path is not None:
             write_atomically(path, lambda temporary: _write(temporary, text))
         return text
