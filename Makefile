@@ -20,7 +20,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MPLBACKEND := Agg
 
-.PHONY: help install demo lint test test-slow
+.PHONY: help install demo docs lint test test-slow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ install: $(READY) ## make VENV and install geodis[dev,text] in it, under constra
 
 demo: $(READY) ## the main job on real input: tables here, the page in OUT/report.html
 	$(BIN)/geodis demo --out $(OUT)
+
+docs: $(READY) ## the documentation, offline, warnings as errors: OUT/docs/index.html
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs $(OUT)/docs
+	@echo "wrote $(OUT)/docs/index.html"
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

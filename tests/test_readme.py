@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from markdown_pages import python_blocks
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
@@ -25,7 +26,6 @@ NUMBER = re.compile(
     r"(?P<number>[-−+]?(?:\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+|\d+)?(?:(?<=\d)|(?=\.\d))(?:\.\d+)?(?:[eE][-−+]?\d+)?)"
     r"(?P<unit>[^\d\n]{0,12})$"
 )
-FENCE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)|<img[^>]*\bsrc=\"(?!https?://)([^\"]+)\"")
 
 
@@ -70,11 +70,6 @@ def agrees(quoted, value):
         return {"≤": value <= printed, "<": value < printed, "≥": value >= printed, ">": value > printed}[bound]
     half_a_digit = Decimal((0, (5,), printed.as_tuple().exponent - 1))
     return abs(printed - value) <= half_a_digit
-
-
-def python_blocks(text):
-    """`(first line, source)` of every Python block."""
-    return [(text.count("\n", 0, block.start(1)), block[1]) for block in FENCE.finditer(text)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
