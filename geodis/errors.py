@@ -85,6 +85,13 @@ class FileFormatError(GeodisError, ValueError):
         super().__init__(f"{path}: expected {expected}, got {got}. Was it written by another program or version?")
 
 
+class ContentError(GeodisError, ValueError):
+    """A file of the user's does not hold what the question needs."""
+
+    def __init__(self, path: object, expected: str, got: object, advice: str = "") -> None:
+        super().__init__(f"{path}: expected {expected}, got {got}.{_tail(advice)}")
+
+
 class DesignError(GeodisError, ValueError):
     """The sampled items and elements cannot answer the question."""
 

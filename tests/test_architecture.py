@@ -16,7 +16,7 @@ MAX_LINES = 400
 VAGUE = {"utils", "util", "base", "misc", "common", "helpers"}
 
 # The leaves, lowest first; each may import those before it, every layer may import all.
-LEAVES = ("errors", "linalg", "files", "statistics", "multiplicity", "palette")
+LEAVES = ("errors", "linalg", "files", "statistics", "bounds", "invariance_test", "multiplicity", "palette")
 LAYERS = {
     "groups": set(),
     "encoders": set(),
@@ -28,13 +28,9 @@ LAYERS = {
     "coordinates": {"groups", "orbits"},
     "discovery": {"groups", "orbits", "coordinates"},
     "training": {"groups", "actions", "encoders", "orbits", "coordinates"},
-    "metrics": {"groups", "actions", "encoders", "orbits", "coordinates"},
+    "metrics": {"groups", "actions", "encoders", "orbits", "sampling", "coordinates"},
     "reports": {"metrics", "coordinates", "orbits"},
-    "columns": set(),
-    "readers": {"groups", "orbits", "columns"},
-    "writers": {"orbits", "columns", "readers"},
-    "sources": {"readers"},
-    "spectrum_files": {"coordinates", "reports", "writers"},
+    "formats": {"groups", "orbits", "coordinates", "reports"},
 }
 ALLOWED = {leaf: set(LEAVES[:i]) for i, leaf in enumerate(LEAVES)}
 ALLOWED |= {layer: below | set(LEAVES) for layer, below in LAYERS.items()}

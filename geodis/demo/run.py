@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from geodis.demo.domain import Domain, DomainMaker, Entry
+from geodis.demo.fields import fields_domain
 from geodis.demo.text import text_domain
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.files import write_atomically
@@ -20,7 +21,7 @@ from geodis.reports.page import page
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DOMAINS: Mapping[str, DomainMaker] = {"text": text_domain}
+DOMAINS: Mapping[str, DomainMaker] = {"text": text_domain, "fields": fields_domain}
 TITLE = "Which symmetries do these encoders hold?"
 WIDTH = 118  # of tables where the terminal does not tell
 

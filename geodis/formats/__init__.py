@@ -1,0 +1,7 @@
+"""Users' own files: embeddings as npz, npy and parquet; folders of images, texts and fields; written results."""
+
+from geodis.formats.readers import read_orbits as read_orbits
+from geodis.formats.sources import read_fields as read_fields
+from geodis.formats.sources import read_images as read_images
+from geodis.formats.sources import read_texts as read_texts
+from geodis.formats.writers import write_orbits as write_orbits

