@@ -10,6 +10,7 @@ from geodis.encoders import encode as encode
 from geodis.orbits import Orbits as Orbits
 from geodis.reports import Certificate as Certificate
 from geodis.reports import Report as Report
+from geodis.reports import certify as certify
 from geodis.reports import verify as verify
 from geodis.sampling import sample_orbits as sample_orbits
 

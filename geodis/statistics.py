@@ -34,6 +34,36 @@ class Interval(NamedTuple):
     df: float
 
 
+class Estimate(NamedTuple):
+    """An estimated mean with the variance of its error and the degrees of freedom of that variance."""
+
+    value: float
+    variance: float
+    df: float
+    method: str
+
+    def interval(self, level: float = 0.95, side: Side = "both") -> Interval:
+        """The t interval; NaN ends where the design tells no variance."""
+        check_level(level)
+        if side not in ("both", "lower", "upper"):
+            raise ParameterError("side", "'both', 'lower' or 'upper'", repr(side))
+        if not math.isfinite(self.variance) or not math.isfinite(self.value):
+            return Interval(math.nan, math.nan, level, self.method, math.nan)
+        quantile = (1 + level) / 2 if side == "both" else level
+        half = float(stats.t.ppf(quantile, self.df)) * math.sqrt(self.variance) if self.variance > 0.0 else 0.0
+        low = -math.inf if side == "upper" else self.value - half
+        high = math.inf if side == "lower" else self.value + half
+        return Interval(low, high, level, self.method, float(self.df))
+
+    def p_below(self, threshold: float) -> float:
+        """The p-value of "the mean is at least `threshold`": small where it is clearly below it."""
+        if not math.isfinite(self.variance) or not math.isfinite(self.value):
+            return math.nan
+        if self.variance == 0.0:
+            return float(self.value >= threshold)
+        return float(stats.t.cdf((self.value - threshold) / math.sqrt(self.variance), self.df))
+
+
 class PermutationTest(NamedTuple):
     """A permutation p-value with the statistic, its null draws and the smallest p that the design allows."""
 
@@ -84,9 +114,7 @@ def two_way_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
     >>> bool(interval.low < 1.0 < interval.high), bool(pair_t(e).low < 1.0 < pair_t(e).high)
     (True, False)
     """
-    cells = checked_array(e, "two_way_t: e", 2)
-    variance, df = _two_way_variance(cells)
-    return _t_interval(float(cells.mean()), variance, df, level, side, "two-way t")
+    return two_way_estimate(e).interval(level, side)
 
 
 def clustered_t(per_item: Any, level: float = 0.95, side: Side = "both") -> Interval:
@@ -106,10 +134,7 @@ def clustered_t(per_item: Any, level: float = 0.95, side: Side = "both") -> Inte
     >>> round(interval.low, 3), round(interval.high, 3)
     (-0.484, 4.484)
     """
-    x = checked_array(per_item, "clustered_t: per_item", 1)
-    n = len(x)
-    variance = float(x.var(ddof=1)) / n if n > 1 else math.nan
-    return _t_interval(float(x.mean()), variance, n - 1, level, side, "item-clustered t")
+    return clustered_estimate(per_item).interval(level, side)
 
 
 def pair_t(e: Any, level: float = 0.95, side: Side = "both") -> Interval:
@@ -154,15 +179,7 @@ def ratio_two_way_t(num: Any, den: Any, level: float = 0.95, side: Side = "both"
     >>> float(interval.low), float(interval.high)
     (0.5, 0.5)
     """
-    top, bottom = checked_array(num, "ratio_two_way_t: num", 2), checked_array(den, "ratio_two_way_t: den", 2)
-    if top.shape != bottom.shape:
-        raise ShapeError("ratio_two_way_t: den", str(top.shape), bottom.shape)
-    scale = float(bottom.mean())
-    if scale == 0.0:
-        return _t_interval(math.nan, math.nan, math.nan, level, side, "two-way t, ratio")
-    ratio = float(top.mean()) / scale
-    variance, df = _two_way_variance((top - ratio * bottom) / scale)
-    return _t_interval(ratio, variance, df, level, side, "two-way t, ratio")
+    return two_way_estimate(num, den).interval(level, side)
 
 
 def ratio_clustered_t(num: Any, den: Any, weights: Any = None, level: float = 0.95, side: Side = "both") -> Interval:
@@ -184,19 +201,7 @@ def ratio_clustered_t(num: Any, den: Any, weights: Any = None, level: float = 0.
     >>> bool(interval.low < 6.5 / 12.0 < interval.high)
     True
     """
-    top, bottom = checked_array(num, "ratio_clustered_t: num", 1), checked_array(den, "ratio_clustered_t: den", 1)
-    w = np.ones(len(top)) if weights is None else checked_array(weights, "ratio_clustered_t: weights", 1)
-    if not len(top) == len(bottom) == len(w):
-        raise LengthError(num=len(top), den=len(bottom), weights=len(w))
-    if (w < 0).any():
-        raise ParameterError("ratio_clustered_t: weights", "numbers ≥ 0", float(w.min()))
-    n, scale = len(top), float((w * bottom).sum())
-    if scale == 0.0:
-        return _t_interval(math.nan, math.nan, math.nan, level, side, "item-clustered t, ratio")
-    ratio = float((w * top).sum()) / scale
-    residual = w * (top - ratio * bottom) / scale
-    variance = n / (n - 1) * float((residual**2).sum()) if n > 1 else math.nan
-    return _t_interval(ratio, variance, n - 1, level, side, "item-clustered t, ratio")
+    return clustered_estimate(num, den, weights).interval(level, side)
 
 
 def pigeonhole_bootstrap(
@@ -310,10 +315,43 @@ def label_permutation_test(cost: Any, n_draws: int = 999, seed: int = 0) -> Perm
     return PermutationTest(p, observed, null, 1.0 / (1 + n_draws))
 
 
-# --- many tests at once -------------------------------------------------------------------------------------------
-
-
 # --- shared parts -------------------------------------------------------------------------------------------------
+def two_way_estimate(num: Any, den: Any = None) -> Estimate:
+    """mean(num), or mean(num)/mean(den), of a crossed design (n, m): what `two_way_t` makes an interval of."""
+    top = checked_array(num, "two-way t: numerator", 2)
+    if den is None:
+        return Estimate(float(top.mean()), *_two_way_variance(top), "two-way t")
+    bottom = checked_array(den, "two-way t: denominator", 2)
+    if top.shape != bottom.shape:
+        raise ShapeError("two-way t: denominator", str(top.shape), bottom.shape)
+    scale = float(bottom.mean())
+    if scale == 0.0:
+        return Estimate(math.nan, math.nan, math.nan, "two-way t, ratio")
+    ratio = float(top.mean()) / scale
+    return Estimate(ratio, *_two_way_variance((top - ratio * bottom) / scale), "two-way t, ratio")
+
+
+def clustered_estimate(num: Any, den: Any = None, weights: Any = None) -> Estimate:
+    """mean(num), or Σ w·num / Σ w·den, over independent items (n,): what `clustered_t` makes an interval of."""
+    top = checked_array(num, "item-clustered t: numerator", 1)
+    n = len(top)
+    if den is None:
+        variance = float(top.var(ddof=1)) / n if n > 1 else math.nan
+        return Estimate(float(top.mean()), variance, n - 1, "item-clustered t")
+    bottom = checked_array(den, "item-clustered t: denominator", 1)
+    w = np.ones(n) if weights is None else checked_array(weights, "item-clustered t: weights", 1)
+    if not n == len(bottom) == len(w):
+        raise LengthError(num=n, den=len(bottom), weights=len(w))
+    if (w < 0).any():
+        raise ParameterError("item-clustered t: weights", "numbers ≥ 0", float(w.min()))
+    scale = float((w * bottom).sum())
+    if scale == 0.0:
+        return Estimate(math.nan, math.nan, math.nan, "item-clustered t, ratio")
+    ratio = float((w * top).sum()) / scale
+    variance = n / (n - 1) * float(((w * (top - ratio * bottom) / scale) ** 2).sum()) if n > 1 else math.nan
+    return Estimate(ratio, variance, n - 1, "item-clustered t, ratio")
+
+
 def _two_way_variance(cells: Array) -> tuple[float, float]:
     """Variance of the grand mean of a crossed design and its degrees of freedom."""
     n, m = cells.shape
@@ -331,19 +369,6 @@ def _two_way_variance(cells: Array) -> tuple[float, float]:
         if df >= min(n, m) - 1:
             return variance, df
     return (from_rows, n - 1.0) if from_rows >= from_columns else (from_columns, m - 1.0)
-
-
-def _t_interval(value: float, variance: float, df: float, level: float, side: Side, method: str) -> Interval:
-    check_level(level)
-    if side not in ("both", "lower", "upper"):
-        raise ParameterError("side", "'both', 'lower' or 'upper'", repr(side))
-    if not math.isfinite(variance) or not math.isfinite(value):
-        return Interval(math.nan, math.nan, level, method, math.nan)
-    quantile = (1 + level) / 2 if side == "both" else level
-    half = float(stats.t.ppf(quantile, df)) * math.sqrt(variance) if variance > 0.0 else 0.0
-    low = -math.inf if side == "upper" else value - half
-    high = math.inf if side == "lower" else value + half
-    return Interval(low, high, level, method, float(df))
 
 
 def checked_array(x: Any, what: str, ndim: int | None) -> Array:

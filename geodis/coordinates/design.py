@@ -67,7 +67,7 @@ def read_design(group: AbstractGroup, stacks: Sequence[Stack], max_order: int, s
         return Design(not group.compact, float("nan"), repeated, n_items, n_elements)
     parts = _part(stacks, seed)
     acting = [rep for rep in group.irreps(2 * max_order) if not rep.trivial]
-    leakages = [(rep.order, *_leakage(rep, parts)) for rep in acting]
+    leakages = [(rep.order, *leakage(rep, parts)) for rep in acting]
     _refuse_aliases(leakages, max_order, n_elements)
     over = [value for _, value, error in leakages if value > LEAKAGE and value > 4 * error]
     over += [value for value in (_offset(rep, parts) for rep in acting) if value > LEAKAGE]
@@ -101,7 +101,7 @@ def _part(stacks: Sequence[Stack], seed: int) -> list[Array]:
     return picked
 
 
-def _leakage(rep: Representation, parts: Sequence[Array]) -> tuple[float, float]:
+def leakage(rep: Representation, parts: Sequence[Array]) -> tuple[float, float]:
     """ℓ(σ) and its standard error over items."""
     values = []
     for params in parts:

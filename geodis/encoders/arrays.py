@@ -18,7 +18,7 @@ class ArrayEncoder(AbstractEncoder):
     ----------
     n_features : int, optional
         The D that rows must have; any by default.
-    batch_size, verbose
+    batch_size, verbose, name
         As in `AbstractEncoder`.
 
     Raises
@@ -32,8 +32,14 @@ class ArrayEncoder(AbstractEncoder):
     (2, 2)
     """
 
-    def __init__(self, n_features: int | None = None, batch_size: int = 4096, verbose: bool = False) -> None:
-        super().__init__(batch_size, verbose)
+    def __init__(
+        self,
+        n_features: int | None = None,
+        batch_size: int = 4096,
+        verbose: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(batch_size, verbose, name)
         self.n_features = n_features
 
     def _embed(self, batch: Any) -> Array:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from geodis.encoders.fingerprints import fingerprint
 from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
 
@@ -28,13 +29,25 @@ class AbstractEncoder(ABC):
         Items per call of the model.
     verbose : bool
         Whether to show a progress bar.
+    name : str, optional
+        What stored embeddings are found by, instead of the model's content; to be changed whenever the model changes.
+
+    Attributes
+    ----------
+    layer : str, int or None
+        What of the model is read; its output by default.
     """
 
-    def __init__(self, batch_size: int = 256, verbose: bool = False) -> None:
+    layer: str | int | None = None
+
+    def __init__(self, batch_size: int = 256, verbose: bool = False, name: str | None = None) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ParameterError("batch_size", "an integer ≥ 1", repr(batch_size))
+        if name is not None and (not isinstance(name, str) or not name):
+            raise ParameterError("name", "a text that tells this model from others, or None", repr(name))
         self.batch_size = int(batch_size)
         self.verbose = verbose
+        self.name = name
 
     def __call__(self, items: Any) -> Array:
         """Embed `items`, a sequence or an array of n items: → z `(n, D)` in the model's floating dtype.
@@ -50,6 +63,36 @@ class AbstractEncoder(ABC):
         if len(widths) > 1:
             raise ShapeError("embeddings", "the same number of features for every batch", sorted(widths))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def fingerprint(self) -> str:
+        """A hash of all that determines the embedding, the same in every process: what stored embeddings are found by.
+
+        That is the model's architecture and weights, the layer, pooling and preparation; neither the batch size nor
+        the device. With a `name`, the name stands for the model.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+
+        Raises
+        ------
+        ParameterError
+            When it cannot be told what the model consists of: give the encoder a name.
+        """
+        own = type(self).__module__.partition(".")[0] == "geodis"
+        kind = type(self).__qualname__ if own else type(self)
+        if self.name is None:
+            return fingerprint([kind, "content", self._content()])
+        return fingerprint([kind, "name", self.name, self._settings()])
+
+    def _content(self) -> Any:
+        """All that determines the embedding."""
+        return {key: value for key, value in vars(self).items() if key not in ("batch_size", "verbose", "name")}
+
+    def _settings(self) -> Any:
+        """What determines the embedding beside the named model."""
+        return self.layer
 
     def _batches(self, items: Any, n: int) -> Iterator[Any]:
         starts = tqdm(range(0, n, self.batch_size), desc="embedding", disable=not self.verbose)

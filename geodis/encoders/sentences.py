@@ -21,12 +21,12 @@ class SentenceEncoder(AbstractEncoder):
     ----------
     model : sentence_transformers.SentenceTransformer
         The model; it stays on its device.
-    batch_size, verbose
+    batch_size, verbose, name
         As in `AbstractEncoder`.
     """
 
-    def __init__(self, model: Any, batch_size: int = 128, verbose: bool = False) -> None:
-        super().__init__(batch_size, verbose)
+    def __init__(self, model: Any, batch_size: int = 128, verbose: bool = False, name: str | None = None) -> None:
+        super().__init__(batch_size, verbose, name)
         self.model = model
 
     def _embed(self, batch: Any) -> Array:
@@ -34,6 +34,11 @@ class SentenceEncoder(AbstractEncoder):
         with evaluating(self.model), torch.no_grad():
             z = self.model.encode(texts, batch_size=self.batch_size, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(z, dtype=np.float32)
+
+    def _content(self) -> Any:
+        # Beside these the model keeps what its model card says, which use changes.
+        options = [self.model.prompts, self.model.default_prompt_name, self.model.truncate_dim]
+        return [type(self.model), list(self.model.named_children()), options]
 
     def __repr__(self) -> str:
         return "SentenceEncoder()"

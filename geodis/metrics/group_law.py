@@ -14,6 +14,7 @@ import numpy as np
 
 from geodis.errors import ParameterError, ShapeError
 from geodis.groups.group import AbstractGroup
+from geodis.groups.product import Product
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.metrics.cells import Operator, rounding
 from geodis.metrics.result import MetricResult, Status
@@ -156,7 +157,136 @@ def orthogonality_defect(
     return _over_draws("orthogonality_defect", defect, level, (), baselines={})
 
 
-def _weighted(product: Array, direct: Array, z: Any, level: float) -> MetricResult:
+def commutator_defect(
+    rho: Operator, group: AbstractGroup, *, z: Any = None, n_pairs: int = 256, level: float = 0.95, seed: int = 0
+) -> MetricResult:
+    """RMS of ‖ρ(g)ρ(h) − ρ(h)ρ(g)‖_F / ‖·‖_F for g, h from different factors of a product: 0 if the factors commute.
+
+    The norm below is the root mean square of those of ρ(g)ρ(h) and ρ(h)ρ(g). Independent Haar matrices score
+    √(2 − 2/d²). With data `z` the defect is weighted by the directions that occur, as in `homomorphism_error`.
+
+    Parameters
+    ----------
+    rho : callable
+        Params (N, p) → matrices (N, d, d).
+    group : AbstractGroup
+        A direct product such as SO2() * Cyclic(3).
+    z : array (N, d), optional
+        Centred codes.
+    n_pairs : int
+        Pairs (g, h) drawn; pairs of factors take turns.
+    level : float
+        Confidence level.
+    seed : int
+        Seed of the pairs.
+
+    Returns
+    -------
+    MetricResult
+        Status ``degenerate`` where ρ is a multiple of 1 on either factor of every pair: that commutes with anything.
+
+    Raises
+    ------
+    ParameterError, ShapeError, FiniteError
+        For something else than a product, matrices or data of a wrong shape, NaN, no pair.
+
+    Examples
+    --------
+    >>> from geodis.groups import SO2
+    >>> torus = SO2() * SO2()
+    >>> commutator_defect(torus.irrep("m=1⊗m=0") + torus.irrep("m=0⊗m=2"), torus).value < 1e-12
+    True
+    """
+    _check(rho, group, n_pairs, level)
+    if not isinstance(group, Product):
+        raise ParameterError("group", "a direct product such as SO2() * Cyclic(3)", repr(group))
+    first, second = (_matrices(rho, g) for g in _factor_pairs(group, n_pairs, np.random.default_rng(seed)))
+    telling = ~(_is_scalar(first) | _is_scalar(second))
+    left, right = first[telling] @ second[telling], second[telling] @ first[telling]
+    if not telling.any() or not float(_norm(left).max()) > 0.0:
+        return _degenerate("commutator_defect", n_pairs, level, "ρ is a multiple of 1 on one of the factors")
+    notes = ()
+    if not telling.all():
+        notes = (f"{n_pairs - int(telling.sum())} pairs, where ρ is a multiple of 1 on a factor, are left out",)
+    if z is not None:
+        return _weighted(left, right, z, level, "commutator_defect (data-weighted)", notes)
+    size = np.sqrt((_norm(left) ** 2 + _norm(right) ** 2) / 2)
+    chance = {"random_orthogonal": math.sqrt(2.0 - 2.0 / left.shape[1] ** 2)}
+    return _over_draws("commutator_defect", _norm(left - right) / size, level, notes, chance)
+
+
+def faithfulness(
+    rho: Operator, group: AbstractGroup, *, radius: float = 0.5, n_draws: int = 2048, seed: int = 0
+) -> MetricResult:
+    """Least ‖ρ(g) − I‖_F / √d over g at least `radius` from e: 0 if some g ≠ e does nothing.
+
+    All elements of a finite group (of at most `n_draws` elements) but e are looked at, whatever the radius. Elsewhere
+    elements are drawn and the three best are improved by a simplex search: an upper bound of the minimum, not a proof.
+
+    Parameters
+    ----------
+    rho : callable
+        Params (N, p) → matrices (N, d, d).
+    group : AbstractGroup
+        Where elements come from.
+    radius : float
+        In the unit of `geodis.groups.size.element_size`: nearer to e every continuous ρ is near 1.
+    n_draws : int
+        Elements drawn.
+    seed : int
+        Seed of the elements.
+
+    Returns
+    -------
+    MetricResult
+        Large is good. `baselines` has ``defining``, the same minimum for the group's own matrices. No interval: it is
+        a minimum, not a mean.
+
+    Raises
+    ------
+    ParameterError, ShapeError, FiniteError
+        For something else than a group, matrices of a wrong shape, NaN, a radius that no element reaches.
+
+    Examples
+    --------
+    >>> from geodis.groups import Cyclic
+    >>> faithfulness(Cyclic(4).irrep("k=2"), Cyclic(4)).value, round(faithfulness(Cyclic(4).irrep("k=1"), Cyclic(4)).value, 6)
+    (0.0, 1.414214)
+    """
+    _check(rho, group, n_draws, 0.95)
+    value, n = least_motion(lambda g: _from_identity(_matrices(rho, g)), group, radius, n_draws, seed)
+    defining, _ = least_motion(lambda g: _from_identity(group.matrix(g)), group, radius, n_draws, seed)
+    return MetricResult(
+        "faithfulness", value, None, "none", 0.95, 0, n, {"defining": defining}, lower_is_better=False
+    )  # fmt: skip
+
+
+def _factor_pairs(group: Product, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Elements of two different factors each, (n, p) and (n, p), as elements of the product."""
+    slices, start = [], 0
+    for factor in group.groups:
+        slices.append(slice(start, start + factor.n_params))
+        start += factor.n_params
+    drawn = (group.sample(n, seed=rng), group.sample(n, seed=rng))
+    pairs = [(i, j) for i in range(len(slices)) for j in range(i + 1, len(slices))]
+    g, h = group.identity(n), group.identity(n)
+    for k in range(n):
+        i, j = pairs[k % len(pairs)]
+        g[k, slices[i]], h[k, slices[j]] = drawn[0][k, slices[i]], drawn[1][k, slices[j]]
+    return g, h
+
+
+def _is_scalar(matrices: Array) -> Array:
+    """Which matrices are multiples of the identity, up to rounding: (n, d, d) → (n,)."""
+    d = matrices.shape[1]
+    mean = np.einsum("naa->n", matrices)[:, None, None] / d
+    return np.asarray(_norm(matrices - mean * np.eye(d)) <= 1e-12 * np.maximum(_norm(matrices), 1e-300))
+
+
+def _weighted(
+    product: Array, direct: Array, z: Any, level: float, name: str = "homomorphism_error (data-weighted)",
+    notes: tuple[str, ...] = (),
+) -> MetricResult:  # fmt: skip
     rows = to_numpy(z)
     if rows.ndim != 2 or rows.shape[1] != direct.shape[1] or len(rows) == 0:
         raise ShapeError("homomorphism_error: z", f"(N, {direct.shape[1]})", rows.shape)
@@ -166,12 +296,11 @@ def _weighted(product: Array, direct: Array, z: Any, level: float) -> MetricResu
     second = np.einsum("na,nb->ab", rows, rows, dtype=np.float64) / len(rows)
     error = _moved(product - direct, second)
     size = _moved(product, second) + _moved(direct, second)
-    name = "homomorphism_error (data-weighted)"
     if not float(size.mean()) > max(rounding(rows), 0.0):
         return _degenerate(name, len(product), level, "the data is zero, or ρ maps it to zero")
     interval = ratio_clustered_t(error, size, level=level)
     per_pair = error / size.mean()
-    return _result(name, float(per_pair.mean()), interval, per_pair, {"random_orthogonal": 1.0}, _trivial_note(direct))
+    return _result(name, float(per_pair.mean()), interval, per_pair, {"random_orthogonal": 1.0}, notes or _trivial_note(direct))
 
 
 def _over_draws(

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +15,16 @@ from geodis.coordinates.evidence import Evidence, Settings, gather
 from geodis.coordinates.heldout import HeldOutCodes, ratio_interval
 from geodis.coordinates.latent import Block, LatentCoordinates
 from geodis.coordinates.relabelled import StructureNull, structure_null
-from geodis.errors import AliasingError, ParameterError
+from geodis.errors import AliasingError
 from geodis.linalg import Array
 from geodis.metrics import best_linear_error, content_retention, orbit_signal
 from geodis.orbits import Orbits
-from geodis.reports.certificate import Certificate, certificate_of
+from geodis.reports.certify import VANISHING, certificate_of, check_claim, unit_codes
 from geodis.reports.floor import discretisation_floors
 from geodis.reports.report import COLUMNS, DETAILS, Report
 from geodis.statistics import Interval
 
 RIDGE = 0.1  # of the refits under the null, which see the tested items only
-VANISHING = 1e-10  # share of the variance below which a denominator is rounding
 
 
 def verify(
@@ -89,12 +87,15 @@ def verify(
     >>> report.rows.loc[0, "block"], bool(report.rows.loc[0, "value"] < 0.05)
     ('m=1', True)
     """
-    _check(orbits, coordinates, level, delta)
+    check_claim("verify", orbits, coordinates, level, delta)
     coordinates.refuse_fitted(orbits.labels)
     energy = orbit_energy(orbits, coordinates)
     codes = orbits.map(lambda z: coordinates.transform(z.astype(np.float64)))
     clusters = [s.clusters for s in orbits.stacks() if s.z.shape[1] >= 2]
     crossed = orbits.crossed and len(clusters) == 1
+    certificate = None
+    if delta is not None:
+        certificate = certificate_of(orbits, codes, coordinates, energy, delta, level, seed)
     evidence = _evidence(orbits, coordinates, n_null, level, seed, verbose)
     nulls = _nulls(coordinates, codes, evidence, clusters)
     floors = discretisation_floors(codes, coordinates, energy)
@@ -112,7 +113,6 @@ def verify(
         details.append(_detail(label, cells, block, rows[-1]) | {"floor": floor})
     rows.append(_total_row(energy, codes, coordinates, clusters, crossed, evidence, level, seed))
     details.append(_detail("all", energy.total, None, rows[-1]) | {"floor": floors[-1]})
-    signal = _signal(codes, coordinates, level, seed)
     return Report(
         rows=pd.DataFrame(rows, columns=COLUMNS),
         details=pd.DataFrame(details, columns=DETAILS),
@@ -125,25 +125,10 @@ def verify(
         orbit_signal=orbit_signal(orbits, level=level, seed=seed).value,
         content=content_retention(orbits, level=level).value,
         content_canonical=_canonical_content(codes, coordinates, level),
-        certificate=_certificate(energy, clusters, crossed, coordinates, level, delta, signal),
+        certificate=certificate,
         coordinates=coordinates,
         codes=codes,
     )
-
-
-def _check(orbits: Any, coordinates: Any, level: float, delta: float | None) -> None:
-    if not isinstance(orbits, Orbits):
-        raise ParameterError("verify: orbits", "Orbits", type(orbits).__name__)
-    if not isinstance(coordinates, LatentCoordinates):
-        raise ParameterError(
-            "verify: coordinates", "LatentCoordinates", type(coordinates).__name__, "Pass est.coordinates_."
-        )
-    if orbits.group != coordinates.group:
-        raise ParameterError("verify: orbits", f"orbits of {coordinates.group!r}", repr(orbits.group))
-    if not 0.0 < level < 1.0:
-        raise ParameterError("verify: level", "a number in (0, 1)", level)
-    if delta is not None and not (np.isfinite(delta) and delta > 0.0):
-        raise ParameterError("verify: delta", "a positive number", delta)
 
 
 def _evidence(
@@ -262,7 +247,7 @@ def _total_row(
     if energy.total is None:
         return _unknown_row("all", coordinates.limited, _overall(coordinates, energy, context))
     interval = _interval(energy.total, clusters, crossed, coordinates.limited, level)
-    acting = codes.map(lambda c: _unit(c, coordinates))
+    acting = codes.map(lambda c: unit_codes(c, coordinates))
     below = energy.total.mean(energy.total.identity if coordinates.limited else energy.total.variation)
     rho = reduce(add, (b.irrep for b in coordinates.blocks if not b.irrep.trivial))
     ceiling = best_linear_error(acting, rho, seed=seed) / below
@@ -275,16 +260,6 @@ def _total_row(
         coordinates.limited,
         _overall(coordinates, energy, context),
     )
-
-
-def _unit(codes: Array, coordinates: LatentCoordinates) -> Array:
-    """The columns of all non-trivial blocks, each block at unit variance a row."""
-    parts = []
-    for block in coordinates.blocks:
-        if not block.irrep.trivial:
-            part = codes[:, block.columns]
-            parts.append(part / max(np.sqrt(part.var(axis=0).mean()), 1e-150))
-    return np.concatenate(parts, axis=1)
 
 
 def _ceiling(own: Orbits, block: Block, cells: BlockCells, limited: bool, seed: int) -> float:
@@ -335,34 +310,6 @@ def _detail(label: str, cells: BlockCells | None, block: Block | None, row: dict
     }
 
 
-def _signal(codes: Orbits, coordinates: LatentCoordinates, level: float, seed: int) -> float:
-    """How far the group moves the acting coordinates, relative to other items; 0 for invariant codes."""
-    if not any(not b.irrep.trivial for b in coordinates.blocks):
-        return 0.0
-    return orbit_signal(codes.map(lambda c: _unit(c, coordinates)), level=level, seed=seed).value
-
-
 def _canonical_content(codes: Orbits, coordinates: LatentCoordinates, level: float) -> float:
     """1-NN item identity of the coordinates: whether they still say which item it is."""
     return content_retention(codes, level=level).value if coordinates.n_coordinates else float("nan")
-
-
-def _certificate(
-    energy: OrbitEnergy,
-    clusters: list[Array],
-    crossed: bool,
-    coordinates: LatentCoordinates,
-    level: float,
-    delta: float | None,
-    signal: float,
-) -> Certificate | None:
-    if delta is None:
-        return None
-    if energy.total is None:
-        return certificate_of(
-            delta, level, float("nan"), float("nan"), signal, "no block that the group moves was kept"
-        )
-    # A one-sided bound at `level` is the upper end of the two-sided interval at 2·level − 1.
-    interval = _interval(energy.total, clusters, crossed, coordinates.limited, max(2 * level - 1, 1e-6))
-    upper = interval.high if interval else float("nan")
-    return certificate_of(delta, level, _error(energy.total, coordinates.limited), upper, signal, None)
