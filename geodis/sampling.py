@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from geodis.actions.action import AbstractAction
-from geodis.encoders import AbstractEncoder, encode
+from geodis.encoders import AbstractEncoder, EmbeddingStore, encode, fingerprint
 from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.linalg import Array
 from geodis.orbits import Detours, Orbits, as_embeddings, as_items
-
-if TYPE_CHECKING:
-    from geodis.encoders import EmbeddingStore
 
 DETOURS = 256  # rows on which an inexact action's floor is measured
 
@@ -141,8 +138,6 @@ class _Embedding:
         return z
 
     def _key(self, which: Array, steps: Sequence[Array]) -> dict[str, str]:
-        from geodis.encoders import fingerprint
-
         if type(self.action).__repr__ is object.__repr__:
             raise ParameterError(
                 "store: action",
@@ -175,11 +170,7 @@ def _detours(embedded: _Embedding, params: Array, z: Array, ids: Array, seed: in
 
 
 def _opened(store: EmbeddingStore | str | Path | None) -> EmbeddingStore | None:
-    if store is None:
-        return None
-    from geodis.encoders import EmbeddingStore
-
-    return store if isinstance(store, EmbeddingStore) else EmbeddingStore(store)
+    return store if store is None or isinstance(store, EmbeddingStore) else EmbeddingStore(store)
 
 
 def _positive(n: Any, what: str) -> int:

@@ -40,6 +40,11 @@ ENCODERS = {
 }
 
 
+class _Words(nn.Module):
+    def forward(self, x):
+        return ["no tensor", None]
+
+
 class _Flat:
     def transform(self, batch):
         return torch.as_tensor(np.asarray(batch)).flatten(1).requires_grad_()
@@ -111,8 +116,8 @@ def test_an_unknown_layer_lists_the_layers(net):
 
 
 def test_a_layer_that_does_not_run_or_returns_no_tensor():
-    net = nn.Sequential(nn.LSTM(4, 3))
-    with pytest.raises(ParameterError, match="one tensor"):
+    net = nn.Sequential(_Words())
+    with pytest.raises(ParameterError, match="a tensor in the output, got list"):
         encode(net, "0")(np.zeros((2, 4), dtype=np.float32))
     net = nn.Linear(4, 3)
     net.spare = nn.Linear(4, 3)
@@ -182,8 +187,17 @@ def test_what_is_no_model_is_a_named_error(model):
 
 
 def test_a_layer_needs_a_module():
-    with pytest.raises(ParameterError, match="layer"):
-        encode(np.asarray, "0")
+    for option in ({"layer": "0"}, {"pool": np.asarray}, {"prepare": np.asarray}):
+        with pytest.raises(ParameterError, match=f"{next(iter(option))}.*no use"):
+            encode(np.asarray, **option)
+
+
+@pytest.mark.parametrize("name", ["", 3, b"bytes"])
+def test_a_name_is_a_text(name):
+    with pytest.raises(ParameterError, match="name"):
+        encode(np.asarray, name=name)
+    with pytest.raises(ParameterError, match="name"):
+        encode(encode(np.asarray), name="made already")
 
 
 def test_integer_embeddings_become_floats():

@@ -80,8 +80,8 @@ callable, array or None
     """
     if isinstance(model, PreparedModel):
         prepare, model = prepare or model.prepare, model.module
-    running = {"batch_size": batch_size, "verbose": verbose, "name": name}
-    reading = {"layer": layer, "pool": pool, "prepare": prepare}
+    running: dict[str, Any] = {"batch_size": batch_size, "verbose": verbose, "name": name}
+    reading: dict[str, Any] = {"layer": layer, "pool": pool, "prepare": prepare}
     if is_transformer(model):
         return transformer_encoder(model, **reading, **running)
     if is_session(model):

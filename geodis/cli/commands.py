@@ -1,0 +1,12 @@
+"""The commands of `geodis`, in the order in which `--help` lists them."""
+
+from geodis.cli.app import app
+from geodis.cli.demo import demo
+from geodis.cli.edit import edit
+from geodis.cli.encode import encode
+from geodis.cli.fit import fit
+from geodis.cli.spectrum import spectrum
+from geodis.cli.verify import verify
+
+for _command in (spectrum, fit, verify, edit, encode, demo):
+    app.command()(_command)
