@@ -30,6 +30,7 @@ LAYERS = {
     "training": {"groups", "actions", "encoders", "orbits", "coordinates"},
     "metrics": {"groups", "actions", "encoders", "orbits", "sampling", "coordinates"},
     "reports": {"metrics", "coordinates", "orbits"},
+    "scanning": {"actions", "encoders", "orbits", "sampling", "coordinates", "metrics", "reports"},
     "formats": {"groups", "orbits", "coordinates", "reports"},
 }
 ALLOWED = {leaf: set(LEAVES[:i]) for i, leaf in enumerate(LEAVES)}

@@ -5,8 +5,9 @@ from geodis.cli.demo import demo
 from geodis.cli.edit import edit
 from geodis.cli.encode import encode
 from geodis.cli.fit import fit
+from geodis.cli.scan import scan
 from geodis.cli.spectrum import spectrum
 from geodis.cli.verify import verify
 
-for _command in (spectrum, fit, verify, edit, encode, demo):
+for _command in (spectrum, scan, fit, verify, edit, encode, demo):
     app.command()(_command)

@@ -103,7 +103,7 @@ def encode(
 
         writable(out, (*ENDINGS, ".safetensors"))
         screen = console(quiet)
-        found, mover, items = _asked(source, action, values, types, size, grey, limit, seed)
+        found, mover, items = asked(source, action, values, types, size, grey, limit, seed)
         screen.print(f"{source}: {len(found.labels)} items" + f" ({found.ignored} other files)" * bool(found.ignored))
         encoder = _encoder(model, layer, pool, batch_size)
         if mover is None:
@@ -131,7 +131,7 @@ def encode(
         screen.print(f"      geodis fit {out} --out {ending}", soft_wrap=True)
 
 
-def _asked(
+def asked(
     source: Path,
     action: str,
     values: str | None,

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from geodis.demo.domain import Domain, DomainMaker, Entry
 from geodis.demo.fields import fields_domain
+from geodis.demo.images import images_domain
 from geodis.demo.text import text_domain
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.files import write_atomically
@@ -21,7 +22,7 @@ from geodis.reports.page import page
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DOMAINS: Mapping[str, DomainMaker] = {"text": text_domain, "fields": fields_domain}
+DOMAINS: Mapping[str, DomainMaker] = {"text": text_domain, "images": images_domain, "fields": fields_domain}
 TITLE = "Which symmetries do these encoders hold?"
 WIDTH = 118  # of tables where the terminal does not tell
 

@@ -17,6 +17,7 @@ from geodis.groups.group import AbstractGroup
 from geodis.groups.product import Product
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.metrics.cells import Operator, rounding
+from geodis.metrics.least_motion import least_motion
 from geodis.metrics.result import MetricResult, Status
 from geodis.statistics import Interval, check_level, clustered_t, ratio_clustered_t
 
@@ -205,7 +206,7 @@ def commutator_defect(
     left, right = first[telling] @ second[telling], second[telling] @ first[telling]
     if not telling.any() or not float(_norm(left).max()) > 0.0:
         return _degenerate("commutator_defect", n_pairs, level, "ρ is a multiple of 1 on one of the factors")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not telling.all():
         notes = (f"{n_pairs - int(telling.sum())} pairs, where ρ is a multiple of 1 on a factor, are left out",)
     if z is not None:
@@ -221,7 +222,7 @@ def faithfulness(
     """Least ‖ρ(g) − I‖_F / √d over g at least `radius` from e: 0 if some g ≠ e does nothing.
 
     All elements of a finite group (of at most `n_draws` elements) but e are looked at, whatever the radius. Elsewhere
-    elements are drawn and the three best are improved by a simplex search: an upper bound of the minimum, not a proof.
+    elements are drawn and the two best are improved by a simplex search: an upper bound of the minimum, not a proof.
 
     Parameters
     ----------
@@ -250,7 +251,8 @@ def faithfulness(
     Examples
     --------
     >>> from geodis.groups import Cyclic
-    >>> faithfulness(Cyclic(4).irrep("k=2"), Cyclic(4)).value, round(faithfulness(Cyclic(4).irrep("k=1"), Cyclic(4)).value, 6)
+    >>> G = Cyclic(4)
+    >>> faithfulness(G.irrep("k=2"), G).value, round(faithfulness(G.irrep("k=1"), G).value, 6)
     (0.0, 1.414214)
     """
     _check(rho, group, n_draws, 0.95)
@@ -300,7 +302,9 @@ def _weighted(
         return _degenerate(name, len(product), level, "the data is zero, or ρ maps it to zero")
     interval = ratio_clustered_t(error, size, level=level)
     per_pair = error / size.mean()
-    return _result(name, float(per_pair.mean()), interval, per_pair, {"random_orthogonal": 1.0}, notes or _trivial_note(direct))
+    return _result(
+        name, float(per_pair.mean()), interval, per_pair, {"random_orthogonal": 1.0}, notes or _trivial_note(direct)
+    )
 
 
 def _over_draws(

@@ -144,7 +144,9 @@ class Certificate:
         if found:
             raise FileFormatError(where, f"a certificate of version {VERSION}", "; ".join(found[:3]))
         worst = content.pop("worst_element")
-        values = {k: math.nan if v is None else v for k, v in content.items() if k not in ("format", "version")}
+        values: dict[str, Any] = {
+            k: math.nan if v is None else v for k, v in content.items() if k not in ("format", "version")
+        }
         return cls(**values, worst_element=None if worst is None else tuple(worst))
 
 

@@ -6,7 +6,10 @@ from geodis.simulators.planted import PlantedBlock as PlantedBlock
 from geodis.simulators.planted import PlantedCode as PlantedCode
 from geodis.simulators.planted import planted as planted
 from geodis.simulators.sentences import Sentences as Sentences
+from geodis.simulators.sentences import hour_sentences as hour_sentences
 from geodis.simulators.sentences import month_sentences as month_sentences
+from geodis.simulators.sentences import negation_sentences as negation_sentences
+from geodis.simulators.sentences import number_sentences as number_sentences
 from geodis.simulators.sentences import weekday_sentences as weekday_sentences
 from geodis.simulators.turbulence import random_velocity as random_velocity
 from geodis.simulators.turbulence import simulate_turbulence as simulate_turbulence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from geodis.actions.minimal_pairs import MinimalPairs
 from geodis.actions.ordered import OrderedSlotAction
 from geodis.actions.text import SlotAction, SlotText, slot_texts
 from geodis.linalg import Array
+
+Action = TypeVar("Action", bound=AbstractAction)
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -90,7 +93,7 @@ NEGATION_TEMPLATES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Sentences:
+class Sentences(Generic[Action]):
     """Sentences that a group moves: item i is subject i // n_templates in template i % n_templates.
 
     Attributes
@@ -114,23 +117,23 @@ class Sentences:
     texts: tuple[SlotText | str, ...]
     subjects: Array
     templates: Array
-    action: AbstractAction
+    action: Action
 
     def __len__(self) -> int:
         return len(self.texts)
 
 
-def month_sentences() -> Sentences:
+def month_sentences() -> Sentences[SlotAction]:
     """36 subjects × 6 templates whose month Z₁₂ turns: 216 items, January first."""
     return _crossed(SUBJECTS, MONTH_TEMPLATES, MONTHS)
 
 
-def weekday_sentences() -> Sentences:
+def weekday_sentences() -> Sentences[SlotAction]:
     """36 subjects × 6 templates whose weekday Z₇ turns: 216 items, Monday first."""
     return _crossed(SUBJECTS, WEEKDAY_TEMPLATES, WEEKDAYS)
 
 
-def hour_sentences() -> Sentences:
+def hour_sentences() -> Sentences[SlotAction]:
     """30 subjects × 4 templates whose hour of the day Z₂₄ turns: 120 items, midnight first.
 
     Examples
@@ -142,7 +145,7 @@ def hour_sentences() -> Sentences:
     return _crossed(HOUR_SUBJECTS, HOUR_TEMPLATES, HOURS)
 
 
-def number_sentences() -> Sentences:
+def number_sentences() -> Sentences[OrderedSlotAction]:
     """30 subjects × 4 templates whose number steps along a line from two to twenty: 120 items, two first.
 
     Examples
@@ -155,7 +158,7 @@ def number_sentences() -> Sentences:
     return Sentences(turned.texts, turned.subjects, turned.templates, OrderedSlotAction(NUMBERS))
 
 
-def negation_sentences() -> Sentences:
+def negation_sentences() -> Sentences[MinimalPairs]:
     """30 subjects × 4 templates that Z₂ negates: 120 pairs, items without negation.
 
     Examples
@@ -175,7 +178,7 @@ def negation_sentences() -> Sentences:
     )
 
 
-def _crossed(subjects: tuple[str, ...], templates: tuple[str, ...], values: tuple[str, ...]) -> Sentences:
+def _crossed(subjects: tuple[str, ...], templates: tuple[str, ...], values: tuple[str, ...]) -> Sentences[SlotAction]:
     filled = [template.replace("{subject}", subject) for subject in subjects for template in templates]
     return Sentences(slot_texts(filled, values), *_owners(subjects, templates), action=SlotAction(values))
 
