@@ -1,7 +1,7 @@
 """Question: does a rotation of the image act linearly on the layers of an ordinary classifier of digits.
 
-Coordinates are fitted on digits that the network was trained on and scored on digits that neither has seen, which
-come from other writers. Layer and pooling are chosen on the fitted digits. Used by `modalities.py`. By itself it
+Coordinates are fitted on digits that the network was trained on and scored on digits that neither has seen, nearly all
+by other writers. Layer and pooling are chosen on the fitted digits. Used by `modalities.py`. By itself it
 prints all layers with two controls, one seed:
 
     python experiments/digits_rotation.py

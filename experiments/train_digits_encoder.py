@@ -3,7 +3,7 @@
     python experiments/train_digits_encoder.py            writes geodis/encoders/digits.safetensors
 
 Trained on the first 1197 digits of the data set, each turned anew by a random angle in every epoch; the accuracy is
-that of the other 600, which come from other writers. Turned digits are sometimes not to be told (6 and 9), so that
+that of the other 600, nearly all by other writers. Turned digits are sometimes not to be told (6 and 9), so that
 the accuracy with 6 and 9 as one class is printed as well. About a minute on one core.
 """
 

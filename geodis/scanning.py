@@ -46,6 +46,7 @@ def scan_layers(
     item_ids: Any = None,
     clusters: Any = None,
     max_width: int = MAX_WIDTH,
+    max_components: int = COMPONENTS,
     batch_size: int = 64,
     verbose: bool = False,
     store: EmbeddingStore | str | Path | None = None,
@@ -88,6 +89,8 @@ def scan_layers(
         As in `sample_orbits`.
     max_width : int
         A pooled layer of more numbers goes through a fixed random projection (`geodis.encoders.sketch`) to so many.
+    max_components : int
+        Irreps are sought in so many leading principal directions of each layer.
     batch_size : int
         Moved items a call of the network.
     verbose : bool
@@ -110,8 +113,12 @@ def scan_layers(
 
     Notes
     -----
-    In every layer irreps are sought in the 64 leading principal directions of the fitted items. Choosing the best of
-    many layers by the energies on unseen items would be optimistic: `LayerScan.best` chooses by the fitted ones.
+    A layer may hold no more than its input held: pixels turn linearly to begin with, and so do the layers of a network
+    with random weights. What training added is seen beside the same scan of the untrained network.
+
+    Choosing the best of many layers by the energies on unseen items would be optimistic: `LayerScan.best` chooses by
+    the fitted ones. Groups that are not compact, or seen on a limited range only, take minutes a layer with many
+    elements, as frequencies are sought by a scan of their own: take few elements, layers and components.
 
     Examples
     --------
@@ -119,7 +126,8 @@ def scan_layers(
     >>> from geodis.encoders import load_digits_encoder
     >>> from geodis.simulators import digit_images, digit_split
     >>> unseen = digit_images()[0][digit_split()[1][:60]]
-    >>> scan = scan_layers(load_digits_encoder(), unseen, ImageRotation(), "conv*", n_elements=8, max_order=1, n_null=19)
+    >>> net, quick = load_digits_encoder(), {"n_elements": 8, "max_order": 1, "n_null": 19}
+    >>> scan = scan_layers(net, unseen, ImageRotation(), "conv*", **quick)
     >>> scan.rows[["layer", "irrep", "status"]]
        layer irrep status
     0  conv1   m=1     ok
@@ -129,7 +137,7 @@ def scan_layers(
     if not isinstance(action, AbstractAction):
         raise ParameterError("action", "an action such as ImageRotation()", type(action).__name__)
     settings = Settings(
-        max_order, min_energy, n_null=n_null, level=level, seed=seed, max_components=COMPONENTS
+        max_order, min_energy, n_null=n_null, level=level, seed=seed, max_components=max_components
     )  # bars of every layer's own would bury the one over layers
     settings.check()
     module, prepare = layered(model)
@@ -139,9 +147,7 @@ def scan_layers(
         chosen = computing_layers(module, prepare, probe)
     else:
         chosen = named_layers(module, [layers] if isinstance(layers, (str, int)) else list(layers))
-    encoder = LayersEncoder(
-        module, chosen, pool=pool, prepare=prepare, max_width=max_width, batch_size=batch_size
-    )
+    encoder = LayersEncoder(module, chosen, pool=pool, prepare=prepare, max_width=max_width, batch_size=batch_size)
     widths = [part.shape[1] for part in encoder.read(probe).values()]
     orbits = sample_orbits(
         encoder, items, action, n_elements, seed,

@@ -15,7 +15,7 @@ from geodis import cli, demo
 from geodis.cli import names
 
 EXAMPLE = re.compile(r"\[cyan\](geodis .*?)\[/cyan\]")
-COMMANDS = {name: getattr(cli, name) for name in ("spectrum", "fit", "verify", "edit", "encode", "demo")}
+COMMANDS = {command.callback.__name__: command.callback for command in cli.app.registered_commands}
 
 
 def examples(function):

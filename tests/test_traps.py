@@ -112,3 +112,13 @@ def test_half_a_plane_is_partial():
     assert acting(loose.coordinates_) == ["k=1"]
     assert loose.coordinates_.blocks[0].isotropy < 0.25
     assert loose.status_ == "partial"
+
+
+def test_a_limited_code_that_one_block_uses_up_is_fitted():
+    """After the plane m = 1 nothing is left of R²: further searches find no copies, and say nothing."""
+    rng = np.random.default_rng(0)
+    angle, phase = rng.uniform(-0.8, 0.8, (100, 6)), rng.uniform(0, 2 * np.pi, (100, 1))
+    z = np.stack([np.cos(angle + phase), np.sin(angle + phase)], axis=-1).reshape(-1, 2)
+    est = LinearCoordinates(SO2()).fit(z, angle.reshape(-1, 1), items=np.repeat(np.arange(100), 6))
+    assert [block.irrep.name for block in est.coordinates_.blocks] == ["m=1"]
+    assert est.coordinates_.blocks[0].energy > 0.99

@@ -26,9 +26,7 @@ def scan(
             show_default=False,
         ),
     ],
-    action: Annotated[
-        str, typer.Option("--action", help=f"How the group moves items: {ACTIONS}.", show_default=False)
-    ],
+    action: Annotated[str, typer.Option("--action", help=f"How the group moves items: {ACTIONS}.", show_default=False)],
     out: Annotated[
         list[Path] | None, typer.Option("--out", help="A .json, .png or .html file; may be repeated.")
     ] = None,
@@ -96,10 +94,10 @@ def scan(
 
         for path in out or []:
             writable(path, SCAN_ENDINGS)
-        if action == "none":
-            raise ParameterError("--action", "how the group moves items", "none", f"Known: {ACTIONS}.")
         screen = console(quiet)
         found, mover, items = asked(source, action, values, types, size, grey, limit, seed)
+        if mover is None:
+            raise ParameterError("--action", "how the group moves items", "none", f"Known: {ACTIONS}.")
         pooling = None if pool is None else pooling_called(pool)
         loaded = model_called(model)
         options: dict[str, Any] = {
@@ -108,10 +106,9 @@ def scan(
             "verbose": shows_progress(quiet), "store": store,
         }  # fmt: skip
         screen.print(f"{source}: {len(found.labels)} items" + f" ({found.ignored} other files)" * bool(found.ignored))
-        layers = [layer_called(name, loaded) for name in layer] if layer else None
-        scanned = solved(
-            lambda k: scan_layers(loaded, items, mover, layers, max_order=k, **options), max_order, screen
-        )
+        called = [layer_called(name, loaded) for name in layer or []]
+        layers = [name for name in called if name is not None] or None
+        scanned = solved(lambda k: scan_layers(loaded, items, mover, layers, max_order=k, **options), max_order, screen)
         screen.print(scanned.table())
         screen.print(scanned.summary)
         for path in out or []:

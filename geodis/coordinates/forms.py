@@ -6,6 +6,7 @@ Rows are homogeneous, z̃ = (z − shift, 1) ∈ R^{q+1}; a solution is W̃ = [W
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ class HaarForms:
         """`(L/2, T)` of held-out folds for copies (r, h, q+1), as sums over items: (r,), (r,)."""
         n, n_paired = self.n[folds].sum(), max(self.n_paired[folds].sum(), 1.0)
         den = _quadratic(self.second[folds].sum(0), solution)
-        flat = solution.reshape(len(solution), -1)
+        flat = solution.reshape(len(solution), math.prod(solution.shape[1:]))  # -1 would fail on no copies
         kept = np.einsum("ri,ij,rj->r", flat.conj(), self.kept[folds].sum(0), flat, optimize=True).real * n / n_paired
         return (den - kept) / (1.0 - self.repeated), den
 

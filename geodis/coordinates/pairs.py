@@ -131,7 +131,7 @@ class PairForms:
         """`(loss, identity loss)` of held-out folds for copies (r, h(q+1)+1) of (W̃, s): (r,), (r,)."""
         loss = np.einsum("ri,ij,rj->r", solution.conj(), self.residual[folds].sum(0), solution, optimize=True).real
         size = self.change.shape[-1]
-        w = solution[:, :-1].reshape(len(solution), -1, size)
+        w = solution[:, :-1].reshape(len(solution), half_dim(self.rep), size)
         identity = np.einsum("rae,ef,raf->r", w.conj(), self.change[folds].sum(0), w, optimize=True).real
         return loss, identity
 
@@ -237,7 +237,8 @@ def solve_pairs(forms: PairForms, folds: Array, white: Whitening, ridge: float, 
     metric = gain + loss + np.kron(np.eye(h), np.diag(penalty))
     vectors = _largest(gain - loss, metric, n_copies)
     solution = np.zeros((vectors.shape[1], h * (q + 1) + 1), dtype=vectors.dtype)
-    solution[:, :-1] = np.einsum("ex,axr->rae", lift, vectors.reshape(h, rank, -1)).reshape(len(solution), -1)
+    w = np.einsum("ex,axr->rae", lift, vectors.reshape(h, rank, vectors.shape[1]))
+    solution[:, :-1] = w.reshape(len(solution), h * (q + 1))
     solution[:, free] += (eliminate @ vectors).T
     losses, identity = forms.evaluate(folds, solution)
     return PairCopies(solution, np.where(identity > 0, 1.0 - losses / np.where(identity > 0, identity, 1.0), 0.0))

@@ -124,8 +124,8 @@ def _asked(finding: Finding) -> str:
         "Does turning the image act linearly on the layers of a network that names handwritten digits? It is an "
         f"ordinary convolutional classifier, which names {percent(finding.accuracy)} of the unseen digits here at any "
         f"of {N_ELEMENTS} angles; nothing in it is built to turn with the image. Fitted on {fitted} digits × "
-        f"{N_ELEMENTS} angles, tested on {unseen} × {N_ELEMENTS} of writers that neither the network nor the fit has "
-        "seen."
+        f"{N_ELEMENTS} angles, tested on {unseen} × {N_ELEMENTS} that neither the network nor the fit has seen, nearly "
+        "all by other writers."
     )
 
 

@@ -46,7 +46,7 @@ def layered(model: Any) -> tuple[nn.Module, Prepare | None]:
     if is_called(model, "SentenceTransformer", "sentence_transformers"):
         first = next(iter(model.children()), None)
         network = getattr(first, "auto_model", None)
-        if not is_transformer(network):
+        if not isinstance(network, nn.Module) or not is_transformer(network):
             raise ParameterError("model", "a sentence-transformers model with a transformer", type(first).__name__)
         return network, texts_for(model.tokenizer, model.max_seq_length)
     if isinstance(model, nn.Module):
@@ -112,7 +112,8 @@ class LayersEncoder(AbstractEncoder):
         super().__init__(batch_size, verbose, name)
         _check_layers(module, layers)
         self.module, self.layers, self.prepare = module, tuple(layers), prepare
-        self.pool = pool or (mean_of_text if getattr(module, "main_input_name", None) == TEXT else flatten)
+        default: Pooling = mean_of_text if getattr(module, "main_input_name", None) == TEXT else flatten
+        self.pool = pool or default
         self.sketch = Sketch(max_width)
         self._masked = takes_mask(self.pool)
 
@@ -218,7 +219,7 @@ def computing_layers(module: nn.Module, prepare: Prepare | None, batch: Any, mos
 
 def activations(module: nn.Module, inputs: Any, layers: Sequence[Layer]) -> dict[Layer, Tensor]:
     """`{layer: activation}` of those that run and return a tensor, in the order in which they ran last."""
-    named = {layer: module.get_submodule(layer) for layer in layers if isinstance(layer, str)}
+    named: dict[Layer, nn.Module] = {name: module.get_submodule(name) for name in layers if isinstance(name, str)}
     found: dict[Layer, Tensor] = {}
     numbers = [layer for layer in layers if isinstance(layer, int)]
     with _hooked(named, found):

@@ -49,9 +49,7 @@ def _picture(scan: LayerScan, path: Path) -> None:
 
     drawn = ScanDisplay.from_scan(scan).plot().figure_
     try:
-        write_atomically(
-            path, lambda temporary: drawn.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight")
-        )
+        write_atomically(path, lambda temporary: drawn.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight"))
     finally:
         plt.close(drawn)
 

@@ -34,7 +34,7 @@ VANISHING = 1e-10  # share of the variance below which a denominator is rounding
 
 
 def irreps_held(fitted: Orbits, unseen: Orbits, settings: Settings) -> pd.DataFrame:
-    """One row for each irrep that moves something: is its best copy, found on `fitted`, there on `unseen`?
+    """One row for each irrep that moves something: how far its best copy, found on `fitted`, is there on `unseen`.
 
     Parameters
     ----------

@@ -35,7 +35,9 @@ READING = (
     "of each item permuted. p: how often the null does as well. q: the least rate of false discoveries, over all "
     "layers and irreps, at which the line is one. Orbit signal: how far the group moves the layer at all. "
     "Item-specific: the error against that of predicting from other items; near 1 the code moves alike for all items. "
-    "Floor: the error that the interpolation of the action alone makes."
+    "Floor: the error that the interpolation of the action alone makes. A layer may hold no more than its input held: "
+    "pixels turn linearly to begin with, also in a network with random weights. Scan that one too before you say what "
+    "was learned."
 )
 
 
@@ -88,7 +90,9 @@ class LayerScan:
         return self.rows[(self.rows.copies > 0) & (self.rows.q <= RATE)]
 
     def best(self, irrep: str) -> pd.Series:
-        """The row of the layer that held `irrep` best on the fitted items: its energy on unseen items is no best of many.
+        """The row of the layer that held `irrep` best on the fitted items.
+
+        Its energy on the unseen items is then not the best of many.
 
         Raises
         ------
@@ -108,7 +112,7 @@ class LayerScan:
         held = self.held
         if held.empty:
             return f"Of {asked}, no layer holds an irrep that beats its null ({self._seen}).{self._untested}"
-        row = max((self.best(irrep) for irrep in dict.fromkeys(held.irrep)), key=lambda r: r.fitted_energy)
+        row = held.loc[(held.fitted_energy - held.null_mean).idxmax()]
         interval = f" ({100 * self.level:g} % interval {row.ci_low:.2f} to {row.ci_high:.2f})"
         null = {
             "relabelled": "after one random relabelling of the elements and a new fit it is",
@@ -116,7 +120,7 @@ class LayerScan:
         }.get(row.null, "its null is")
         return (
             f"Of {asked}, {len(held)} hold a copy with an energy above {self.min_energy:g} that beats its null at a "
-            f"false discovery rate of {RATE:.2g}. Clearest is {row['name']} in {row.layer}: energy {row.energy:.2f}"
+            f"false discovery rate of {RATE:.2g}. Farthest above its null is {row['name']} in {row.layer}: energy {row.energy:.2f}"
             f"{interval * math.isfinite(row.ci_low)} on {self._seen}; {null} {row.null_mean:.2f} on average "
             f"(p = {row.null_p:.2g}, q = {row.q:.2g}).{self._untested}"
         )
@@ -204,8 +208,12 @@ class LayerScan:
 
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        write_atomically(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        write_atomically(path, lambda temporary: _put(temporary, text))
     return text
+
+
+def _put(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def _number(x: float) -> str:

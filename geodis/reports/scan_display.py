@@ -26,7 +26,7 @@ STRENGTH = 0.35  # of the color of what was not found
 
 @final
 class ScanDisplay:
-    """Heat map of a layer scan, in scikit-learn's convention for displays.
+    r"""Heat map of a layer scan, in scikit-learn's convention for displays.
 
     Every cell shows the energy of an irrep's best copy on unseen items, and below it the mean energy of its null. Bold
     and framed are those that count: a copy on the fitted items, and q ≤ .05; the others are pale.
@@ -55,7 +55,7 @@ class ScanDisplay:
     >>> scan = LayerScan(pd.DataFrame([row]), ("a",), "SO2()", 40, 20, 20, 12, 0.95, 0.5)
     >>> display = ScanDisplay.from_scan(scan).plot()
     >>> len(display.frames_), display.texts_[0].get_text()
-    (1, '.90\\nnull .00')
+    (1, '.90\nnull .00')
     """
 
     image_: Any
@@ -120,7 +120,7 @@ class ScanDisplay:
         for (i, j), told in np.ndenumerate(found):
             color = ("white" if energies[i, j] < DARK else INK) if told else SOFT
             weight = "bold" if told else "normal"
-            text = ax.text(j, i, lines[i, j], ha="center", va="center", fontsize=7, color=color, weight=weight)
+            text = ax.text(j, i, str(lines[i, j]), ha="center", va="center", fontsize=7, color=color, weight=weight)
             self.texts_.append(text)
             if told:
                 frame = Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.6)
