@@ -1,26 +1,25 @@
 """Question: which layers of a network hold which irreps, and what does the same scan say of a network without training.
 
     python experiments/layer_scans.py             writes results/layer_scans.json, docs/scan_digits.png, scan_minilm.png
-    python experiments/layer_scans.py --only vit  one of the scans; nothing is written
+    python experiments/layer_scans.py --only vit  one of the scans, without pictures; --quick writes nothing
 
 The digits' encoder sees digits of writers that it was not trained on, turned. MiniLM sees sentences whose month,
-weekday or hour turns, whose number steps, whose verb is negated; folds and splits go by subject. The control is a vision
-transformer with random weights on the same digits, beside its pixels: turning is linear on pixels, so that a scan has
-to find it there too. What layers add or lose is to be read against that line and against the null.
+weekday or hour turns, whose number steps, whose verb is negated; folds and splits go by subject. The control is a
+vision transformer with random weights on the same digits, beside its pixels: turning is linear on pixels, so that a
+scan has to find it there too. What layers add or lose is to be read against that line and against the null.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
+import sys
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import torch
-from harness import _record, _write
+from harness import run
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -124,35 +123,34 @@ class RandomViT(nn.Module):
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", action="append", choices=list(SCANS), help="this scan; nothing is written")
-    args = parser.parse_args(argv)
+@cache
+def scanned(name: str) -> LayerScan:
     torch.set_num_threads(1)
-    found, seconds = {}, {}
-    for name in args.only or SCANS:
-        start = time.perf_counter()
-        found[name] = SCANS[name]()
-        seconds[name] = round(time.perf_counter() - start, 1)
-        Console(width=118).print(f"[bold]{name}[/bold], {seconds[name]} s", found[name].table(), found[name].summary)
-    if args.only:
-        return
-    rows = [row for name, scan in found.items() for row in _rows(name, scan, seconds[name])]
-    scans = {name: json.loads(scan.to_json()) for name, scan in found.items()}
-    summaries = {name: scan.summary for name, scan in found.items()}
-    _write(RESULTS, _record(rows, [SEED], argv) | {"summaries": summaries, "scans": scans})
-    draw({"digit classifier": found["digits"], "untrained vision transformer": found["vit"]}, DOCS / "scan_digits.png")
-    draw({name: found[name] for name in ("months", "weekdays", "hours", "negation")}, DOCS / "scan_minilm.png")
+    scan = SCANS[name]()
+    console = Console(width=118)
+    console.print(f"[bold]{name}[/bold]")
+    console.print(scan.table())
+    console.print(scan.summary)
+    return scan
 
 
-def _rows(name: str, scan: LayerScan, seconds: float) -> list[dict]:
-    """For every irrep the energy of the layer that is best on the fitted items, and how many layers hold it."""
-    common = {"sd": None, "n_seeds": 1, "seconds": seconds, "measure": name}
-    numbers = {f"{name}.held": float(len(scan.held)), f"{name}.tested": float(scan.rows.q.notna().sum())}
-    for irrep in scan.irreps:
-        best = scan.best(irrep)
-        numbers |= {f"{name}.{irrep}.energy": best.energy, f"{name}.{irrep}.null_mean": best.null_mean}
-    return [{"key": key, "value": float(value), **common} for key, value in numbers.items() if np.isfinite(value)]
+def numbers_of(name: str, seed: int) -> dict[str, float]:
+    """How many lines hold an irrep, and energy and null of every line: ``months.hidden6.k1.energy``."""
+    scan = scanned(name)
+    out = {f"{name}.held": float(len(scan.held)), f"{name}.tested": float(scan.rows.q.notna().sum())}
+    for row in scan.rows.itertuples():
+        key = f"{name}.{row.layer}.{row.irrep}".replace(" ", "").replace("=", "")
+        out |= {f"{key}.{what}": getattr(row, what) for what in ("copies", "energy", "null_mean", "null_p", "q")}
+    return {key: float(value) for key, value in out.items() if np.isfinite(value)}
+
+
+def main(argv: list[str] | None = None) -> None:
+    record = run({name: partial(numbers_of, name) for name in SCANS}, results=RESULTS, seeds=[SEED], argv=argv)
+    flags = sys.argv[1:] if argv is None else argv
+    if "--quick" not in flags and "--only" not in flags and record["rows"]:
+        shown = {"digit classifier": scanned("digits"), "vision transformer, random weights": scanned("vit")}
+        draw(shown, DOCS / "scan_digits.png")
+        draw({name: scanned(name) for name in ("months", "weekdays", "hours", "negation")}, DOCS / "scan_minilm.png")
 
 
 def draw(scans: dict[str, LayerScan], path: Path) -> None:

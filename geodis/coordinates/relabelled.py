@@ -19,6 +19,7 @@ from geodis.coordinates.spectral import top_eigenvectors
 from geodis.groups import AbstractGroup, Product, Representation
 from geodis.linalg import Array
 from geodis.statistics import permutation_p
+from geodis.threads import one_blas_thread
 
 BAND = (0.05, 0.95)
 TESTABLE = 0.05  # a floor of p above it means that the structure cannot be tested
@@ -60,6 +61,7 @@ class StructureNull:
         return permutation_p(float(self.observed[copy]), self.draws)
 
 
+@one_blas_thread
 def structure_null(
     copies: Mapping[str, int], reps: Sequence[Representation], evidence: Evidence, settings: Settings, ridge: float
 ) -> dict[str, StructureNull]:

@@ -17,6 +17,7 @@ from geodis.coordinates.spectrum_bars import bar_width, draw_spectrum
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.linalg import Array
 from geodis.orbits import Orbits
+from geodis.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,6 +133,7 @@ class IsotypicSpectrum:
         return f"IsotypicSpectrum({self.group}: {found or 'nothing found'}; status {self.status})"
 
 
+@one_blas_thread
 def isotypic_spectrum(
     orbits: Orbits,
     max_order: int = 4,

@@ -17,6 +17,7 @@ from geodis.metrics.best_linear import best_linear_of
 from geodis.metrics.cells import OrbitCells, item_average
 from geodis.orbits import Orbits
 from geodis.statistics import permutation_p
+from geodis.threads import one_blas_thread
 
 Baseline = Literal["identity", "mean", "relabelled", "random_orthogonal", "best_linear"]
 ALL: tuple[Baseline, ...] = ("identity", "mean", "relabelled", "random_orthogonal", "best_linear")
@@ -30,6 +31,7 @@ class Baselines(NamedTuple):
     p_value: float | None
 
 
+@one_blas_thread
 def baseline_errors(
     data: OrbitCells,
     orbits: Orbits,

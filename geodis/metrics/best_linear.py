@@ -17,6 +17,7 @@ from geodis.errors import ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.metrics.cells import Operator, OrbitCells, orbit_cells
 from geodis.orbits import Orbits
+from geodis.threads import one_blas_thread
 
 RIDGES = (1e-8, 1e-4, 1e-2, 1e-1, 1.0)  # fractions of the features' mean square
 MAX_GRAM = 1024  # columns of a crossed design's Gram matrix; more elements are thinned
@@ -78,6 +79,7 @@ def best_linear_error(
     return best_linear_of(data, orbits, basis, ridge, n_folds, seed)
 
 
+@one_blas_thread
 def best_linear_of(
     data: OrbitCells,
     orbits: Orbits,

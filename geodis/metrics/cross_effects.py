@@ -19,6 +19,7 @@ from geodis.metrics.grids import factors_of
 from geodis.metrics.result import Status
 from geodis.orbits import Orbits
 from geodis.statistics import check_level, clustered_t
+from geodis.threads import one_blas_thread
 
 CONTENT = "content"  # what the coordinates do not span
 INVARIANT = "invariant"
@@ -26,6 +27,7 @@ SHORT = 1e-3  # of the root mean square length of sham directions, below which o
 Reembedding = Callable[[Array], Any]
 
 
+@one_blas_thread
 def cross_effects(
     orbits: Orbits,
     coordinates: LatentCoordinates,

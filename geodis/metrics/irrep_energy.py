@@ -26,11 +26,13 @@ from geodis.metrics.irrep_report import FactorEnergy, IrrepEnergy
 from geodis.metrics.result import Status
 from geodis.orbits import Orbits
 from geodis.statistics import check_level, permutation_p
+from geodis.threads import one_blas_thread
 
 PARTS = 20  # groups of clusters that the jackknife leaves out in turn
 MEASURES = ("lsbd_energy", "score", "interaction", "off_irrep", "isotropy", "overlap")
 
 
+@one_blas_thread
 def irrep_energy(
     orbits: Orbits, *, max_order: int | None = None, level: float = 0.95, n_null: int = 99, seed: int = 0
 ) -> IrrepEnergy:

@@ -23,6 +23,7 @@ from geodis.groups import AbstractGroup, Representation
 from geodis.metrics.equivariance import orbit_signal
 from geodis.orbits import Orbits
 from geodis.statistics import permutation_p
+from geodis.threads import one_blas_thread
 
 COLUMNS = [
     "irrep", "name", "copies", "energy", "ci_low", "ci_high", "fitted_energy", "null", "null_mean", "null_p",
@@ -33,6 +34,7 @@ RIDGE = 0.1  # of the refits under the null, which see the unseen items only
 VANISHING = 1e-10  # share of the variance below which a denominator is rounding
 
 
+@one_blas_thread
 def irreps_held(fitted: Orbits, unseen: Orbits, settings: Settings) -> pd.DataFrame:
     """One row for each irrep that moves something: how far its best copy, found on `fitted`, is there on `unseen`.
 

@@ -19,12 +19,14 @@ from geodis.metrics.acting import ActingError, acting_error, multiplicative
 from geodis.metrics.cells import rounding
 from geodis.orbits import Orbits
 from geodis.reports.certificate import SIGNAL_FLOOR, Cause, Certificate
+from geodis.threads import one_blas_thread
 
 VANISHING = 1e-10  # share of the variance below which a denominator is rounding
 FAKED = 0.05  # energy that an invariant code may fake on the tested elements
 CHANCE = 5.0  # standard errors by which random elements may leak: for a circle, one chance in 400
 
 
+@one_blas_thread
 def certify(
     orbits: Orbits, coordinates: LatentCoordinates, delta: float, level: float = 0.95, seed: int = 0
 ) -> Certificate:

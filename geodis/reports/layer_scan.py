@@ -120,9 +120,9 @@ class LayerScan:
         }.get(row.null, "its null is")
         return (
             f"Of {asked}, {len(held)} hold a copy with an energy above {self.min_energy:g} that beats its null at a "
-            f"false discovery rate of {RATE:.2g}. Farthest above its null is {row['name']} in {row.layer}: energy {row.energy:.2f}"
-            f"{interval * math.isfinite(row.ci_low)} on {self._seen}; {null} {row.null_mean:.2f} on average "
-            f"(p = {row.null_p:.2g}, q = {row.q:.2g}).{self._untested}"
+            f"false discovery rate of {RATE:.2g}. Farthest above its null is {row['name']} in {row.layer}: "
+            f"energy {row.energy:.2f}{interval * math.isfinite(row.ci_low)} on {self._seen}; "
+            f"{null} {row.null_mean:.2f} on average (p = {row.null_p:.2g}, q = {row.q:.2g}).{self._untested}"
         )
 
     @property

@@ -23,10 +23,12 @@ from geodis.reports.certify import VANISHING, certificate_of, check_claim, unit_
 from geodis.reports.floor import discretisation_floors
 from geodis.reports.report import COLUMNS, DETAILS, Report
 from geodis.statistics import Interval
+from geodis.threads import one_blas_thread
 
 RIDGE = 0.1  # of the refits under the null, which see the tested items only
 
 
+@one_blas_thread
 def verify(
     orbits: Orbits,
     coordinates: LatentCoordinates,
