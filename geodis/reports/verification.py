@@ -18,6 +18,7 @@ from geodis.coordinates.relabelled import StructureNull, structure_null
 from geodis.errors import AliasingError
 from geodis.linalg import Array
 from geodis.metrics import best_linear_error, content_retention, orbit_signal
+from geodis.metrics.acting import acting_error
 from geodis.orbits import Orbits
 from geodis.reports.certify import VANISHING, certificate_of, check_claim, unit_codes
 from geodis.reports.floor import discretisation_floors
@@ -249,6 +250,9 @@ def _total_row(
     if energy.total is None:
         return _unknown_row("all", coordinates.limited, _overall(coordinates, energy, context))
     interval = _interval(energy.total, clusters, crossed, coordinates.limited, level)
+    error = acting_error(codes, energy, coordinates)
+    if interval is not None and error is not None:
+        interval = error.estimate().interval(level)  # the variances that bring blocks to one scale are estimates too
     acting = codes.map(lambda c: unit_codes(c, coordinates))
     below = energy.total.mean(energy.total.identity if coordinates.limited else energy.total.variation)
     rho = reduce(add, (b.irrep for b in coordinates.blocks if not b.irrep.trivial))
