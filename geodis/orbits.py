@@ -348,10 +348,21 @@ def as_items(items: Any) -> Array:
     labels = to_numpy(items)
     if labels.ndim != 1:
         raise ShapeError("items", "(N,)", labels.shape)
-    if labels.dtype.kind in "OSMm":
+    if labels.dtype.kind in "OMm" and any(_is_missing(label) for label in labels.tolist()):
+        raise ParameterError("items", "a label for every row", "missing ones (None, NaN)", "They would be one item.")
+    if labels.dtype.kind == "S":
+        try:
+            labels = np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError as error:
+            raise ParameterError("items", "words in UTF-8", f"bytes: {error}") from error
+    if labels.dtype.kind in "OMm":
         labels = labels.astype(str)
     if labels.dtype.kind not in "iufbU":
         raise ParameterError("items", "numbers or words", f"dtype {labels.dtype}")
     if labels.dtype.kind == "f":
         check_finite(labels, "items")
     return labels
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or (not isinstance(label, str) and str(label) in ("nan", "NaT", "<NA>"))

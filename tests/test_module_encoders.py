@@ -7,6 +7,7 @@ from tiny_models import randomized
 from torch import nn
 
 from geodis.encoders import encode, first_token, flatten, mean_grid, mean_tokens
+from geodis.encoders.layers import layered
 from geodis.encoders.modules import first_tensor
 from geodis.encoders.pooling import mean_of_text, row_of_image, takes_mask
 from geodis.errors import ParameterError, ShapeError, UnknownNameError
@@ -163,3 +164,15 @@ def test_who_takes_a_mask():
     assert not takes_mask(flatten)
     assert not takes_mask(torch.Tensor.sum)
     assert not takes_mask(3)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("made", [torch.jit.script, lambda net: torch.jit.trace(net, torch.ones(2, 4))])
+def test_a_scripted_module_is_read_at_its_output_only(made):
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)).eval()
+    x = torch.ones(5, 4)
+    assert np.allclose(encode(made(net))(x), net(x).detach().numpy())
+    with pytest.raises(ParameterError, match="TorchScript"):
+        encode(made(net), layer="0")
+    with pytest.raises(ParameterError, match="TorchScript"):
+        layered(made(net))

@@ -261,6 +261,14 @@ def test_pickles_are_never_opened(tmp_path):
             read_rows(tmp_path / name)
 
 
+@pytest.mark.parametrize("ending", [".npz", ".npy"])
+def test_other_content_is_not_called_ragged(tmp_path, ending):
+    (tmp_path / f"a{ending}").write_bytes(JUNK["words"])
+    with pytest.raises(ContentError, match="other content") as caught:
+        read_rows(tmp_path / f"a{ending}")
+    assert "ragged" not in str(caught.value)
+
+
 def test_the_wrong_ending_is_told(tmp_path):
     (tmp_path / "a.npz").write_bytes(saved(np.eye(3)))
     (tmp_path / "a.npy").write_bytes(zipped(**{"z.npy": saved(np.eye(3))}))

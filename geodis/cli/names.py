@@ -85,8 +85,10 @@ def _folder(path: Path) -> Any:
 def layer_called(text: str | None, model: Any) -> str | int | None:
     """A layer's name; of a transformers model, a number is that of a hidden state."""
     from geodis.encoders import PreparedModel
+    from geodis.encoders.fingerprints import is_called
 
-    return int(text) if text is not None and text.isdecimal() and isinstance(model, PreparedModel) else text
+    numbered = isinstance(model, PreparedModel) or is_called(model, "SentenceTransformer", "sentence_transformers")
+    return int(text) if text is not None and text.isdecimal() and numbered else text
 
 
 def pooling_called(text: str) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,8 @@ def gather(orbits: Orbits, settings: Settings) -> Evidence:
     settings.check()
     stacks = list(orbits.stacks())
     design = read_design(orbits.group, stacks, settings.max_order, settings.seed)
+    if len(np.unique(orbits.clusters)) < 2:  # items of one cluster are one independent thing
+        design = replace(design, n_items=min(design.n_items, 1))
     reps = [] if design.limited or not design.sufficient else list(orbits.group.irreps(settings.max_order))
     shift, basis = pilot(orbits.z, reps, settings.max_components)
     moments = Moments(

@@ -39,9 +39,11 @@ def layered(model: Any) -> tuple[nn.Module, Prepare | None]:
     ParameterError
         For a model without layers that can be read, such as a function.
     """
-    if isinstance(model, PreparedModel):
-        return model.module, model.prepare
-    if isinstance(model, ModuleEncoder):
+    held = isinstance(model, (PreparedModel, ModuleEncoder))
+    if isinstance(model.module if held else model, torch.jit.ScriptModule):
+        advice = "Scan the module that it was made from."
+        raise ParameterError("model", "a torch module whose layers can be read", "a TorchScript module", advice)
+    if held:
         return model.module, model.prepare
     if is_called(model, "SentenceTransformer", "sentence_transformers"):
         first = next(iter(model.children()), None)
@@ -115,6 +117,7 @@ class LayersEncoder(AbstractEncoder):
         default: Pooling = mean_of_text if getattr(module, "main_input_name", None) == TEXT else flatten
         self.pool = pool or default
         self.sketch = Sketch(max_width)
+        self._widths: dict[Layer, int] = {}  # of the first batch; a sketch would hide that another one's differ
         self._masked = takes_mask(self.pool)
 
     def read(self, batch: Any) -> dict[Layer, Tensor]:
@@ -135,6 +138,11 @@ class LayersEncoder(AbstractEncoder):
         if pooled.ndim != 2 or len(pooled) != n or not pooled.shape[1]:
             advice = "Give a pool=… that makes one row an item, or name other layers."
             raise ShapeError(f"layer {layer!r}, pooled", f"({n}, D)", tuple(pooled.shape), advice)
+        if self._widths.setdefault(layer, pooled.shape[1]) != pooled.shape[1]:
+            advice = "Give a pool=… that makes rows of one length whatever the batch, such as mean_tokens."
+            raise ShapeError(f"layer {layer!r}, pooled", f"(n, {self._widths[layer]})", tuple(pooled.shape), advice)
+        if pooled.is_complex():
+            pooled = torch.view_as_real(pooled).flatten(1)
         # Half precision is too coarse for the sums of a sketch, and layers may differ in it.
         return self.sketch(pooled if pooled.dtype == torch.float64 else pooled.float())
 

@@ -70,6 +70,8 @@ class ModuleEncoder(AbstractEncoder):
     ) -> None:
         super().__init__(batch_size, verbose, name)
         layers = {name: child for name, child in module.named_modules() if name}
+        if layer is not None and isinstance(module, torch.jit.ScriptModule):
+            raise ParameterError("layer", "None for a TorchScript module, whose layers cannot be read", repr(layer))
         if isinstance(layer, int) and not is_called(module, "PreTrainedModel", "transformers"):
             raise ParameterError("layer", "a name: only models of transformers number their layers", layer)
         if isinstance(layer, str) and layer not in layers:
@@ -92,6 +94,9 @@ class ModuleEncoder(AbstractEncoder):
         """What is read while the module runs on its inputs."""
         if isinstance(self.layer, int):
             return self._hidden_state(self.layer, inputs)
+        if self.layer is None:  # without a hook, which scripted modules do not take
+            output = _run(self.module, inputs)
+            return _told("module", first_tensor(output, self.outputs), type(output))
         seen: list[Any] = []
 
         def keep(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -103,13 +108,10 @@ class ModuleEncoder(AbstractEncoder):
             _run(self.module, inputs)
         finally:
             handle.remove()
-        what = "module" if self.layer is None else f"layer {self.layer!r}"
+        what = f"layer {self.layer!r}"
         if not seen:
             raise ParameterError(what, "a layer that runs in the forward pass", "one that does not")
-        if seen[0] is None:
-            advice = "Name a layer that returns a tensor."
-            raise ParameterError(what, "a tensor in the output", seen[1].__name__, advice)
-        return seen[0]
+        return _told(what, *seen)
 
     def _hidden_state(self, number: int, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
         states = _run(self.module, inputs, output_hidden_states=True, return_dict=True).hidden_states
@@ -128,6 +130,12 @@ class ModuleEncoder(AbstractEncoder):
 
     def __repr__(self) -> str:
         return f"ModuleEncoder({type(self.module).__name__}, layer = {self.layer!r})"
+
+
+def _told(what: str, found: Tensor | None, kind: type) -> Tensor:
+    if found is None:
+        raise ParameterError(what, "a tensor in the output", kind.__name__, "Name a layer that returns a tensor.")
+    return found
 
 
 def first_tensor(output: Any, names: Sequence[str] = ()) -> Tensor | None:

@@ -288,7 +288,11 @@ def _readable(file: Path, expected: str) -> Iterator[None]:
     except ContentError:
         raise
     except UNREADABLE as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
+        if "Object arrays" not in str(error) and "pickle" in str(error):  # what numpy makes of any other content
+            raise ContentError(
+                file, expected, "other content, or a pickle", "Nothing is ever unpickled here."
+            ) from None
+        if "Object arrays" in str(error):
             raise ContentError(
                 file, expected, "Python objects (ragged lists?), which only pickle can hold", "Nothing is ever "
                 "unpickled here: save arrays of numbers or words.",
