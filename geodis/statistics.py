@@ -302,7 +302,7 @@ def label_permutation_test(cost: Any, n_draws: int = 999, seed: int = 0) -> Perm
     _check_count(n_draws, "label_permutation_test: n_draws")
     rows = np.arange(m)
     observed = float(np.trace(costs))
-    slack = TIE * max(1.0, float(np.abs(costs).max()) * m)
+    slack = TIE * float(np.abs(costs).max()) * m
     # m! passes n_draws for m ≥ 20 whatever n_draws is; no factorial of a large m is needed.
     if m < 20 and math.factorial(m) <= n_draws + 1:
         orders = np.array(list(permutations(range(m))))

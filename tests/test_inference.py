@@ -471,3 +471,16 @@ def test_false_discoveries_stay_below_their_rate():
 def test_malformed_tables_are_named_errors(frame, q, column, error):
     with pytest.raises(error):
         discoveries(frame, q, column)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_unit_of_an_embedding_is_no_difference(seed):
+    rng = np.random.default_rng(seed)
+    angle, items = SO2().orbit(60, 12).reshape(-1, 1), np.repeat(np.arange(60), 12)
+    turned = angle + rng.uniform(0, 6.28, 60)[items, None]
+    z = np.hstack([np.cos(turned), np.sin(turned)]) @ rng.normal(size=(2, 8)) + 0.2 * rng.normal(size=(720, 8))
+    halves = [Orbits.from_arrays(unit * z, angle, items, SO2()).split(0.5) for unit in (1.0, 1e5)]
+    fits = [LinearCoordinates(SO2()).fit_orbits(train).coordinates_ for train, _ in halves]
+    result = compare(halves[0][1], halves[1][1], *fits)
+    assert result.ci[0] < 0.0 < result.ci[1]
+    assert result.p_value > 0.9

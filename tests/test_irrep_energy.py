@@ -364,3 +364,12 @@ def test_malformed_input_is_refused():
 def test_malformed_subspaces_are_refused(frames, error):
     with pytest.raises(error):
         subspace_overlap(frames)
+
+
+def test_one_item_that_moves_among_still_ones_tells_no_interval():
+    angles = np.arange(8.0)[:, None] * np.pi / 4
+    circle = np.hstack([np.cos(angles), np.sin(angles)])
+    z, items = np.concatenate([circle, np.ones((8, 2))]), np.repeat([0, 1], 8)
+    report = irrep_energy(Orbits.from_arrays(z, np.concatenate([angles, angles]), items, SO2()), n_null=5)
+    assert report.lsbd_energy == pytest.approx(1.0)
+    assert np.isnan(report.intervals["lsbd_energy"]).all()

@@ -329,6 +329,12 @@ def test_label_permutation_test_enumerates_small_groups_exactly():
     assert label_permutation_test(np.ones((4, 4))).p_value == 1.0
 
 
+@pytest.mark.parametrize("scale", [1e-14, 1e-100, 1e14])
+def test_label_permutation_test_does_not_depend_on_the_unit_of_the_cost(scale):
+    assert label_permutation_test(scale * (1.0 - np.eye(4))).p_value == 1 / 24
+    assert label_permutation_test(scale * np.ones((4, 4))).p_value == 1.0
+
+
 def test_label_permutation_test_has_its_size_and_power():
     rng = np.random.default_rng(0)
     null = [label_permutation_test(rng.normal(size=(8, 8)), n_draws=99, seed=s).p_value for s in range(300)]

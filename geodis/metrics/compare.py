@@ -17,6 +17,8 @@ from geodis.metrics.result import MetricResult, Status
 from geodis.orbits import Orbits
 from geodis.statistics import Estimate, check_level
 
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps)  # standard error below which a difference of shares is rounding
+
 
 def compare(
     orbits_a: Orbits,
@@ -87,6 +89,8 @@ def compare(
         return _result(orbits_a, level, Estimate(math.nan, math.nan, math.nan, "none"), {}, status, (note,))
     estimate = centred_estimate(a.value - b.value, a.influence - b.influence)
     known = math.isfinite(estimate.variance)
+    if known and (estimate.value != 0.0 or estimate.variance > 0.0):
+        estimate = estimate._replace(variance=max(estimate.variance, ROUNDING**2))
     notes = [] if known else ["one item (or cluster) or one element says nothing of others"]
     names = [_acting(c) for c in (coordinates_a, coordinates_b)]
     if names[0] != names[1]:

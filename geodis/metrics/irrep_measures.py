@@ -89,6 +89,9 @@ class EnergySums:
     def measures(self, weights: Array) -> dict[str, float]:
         """The six measures with items weighted."""
         variance, axis = float(weights @ self.variance), weights @ self.axis
+        if not variance > 0.0:  # the only items that move were left out
+            names = ("lsbd_energy", "score", "interaction", "off_irrep", "isotropy", "overlap")
+            return dict.fromkeys(names, math.nan)
         lead = np.array([weights @ own[n] if n else 0.0 for own, n in zip(self.powers, self.leading, strict=True)])
         total = float(axis.sum())
         energy = min(1.0, float(lead.sum()) / variance)
