@@ -15,8 +15,8 @@ R = TypeVar("R")
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
     """`function` run with one BLAS thread; the process's own number of threads comes back afterwards.
 
-    The spectra and nulls solve thousands of eigenproblems of some hundred rows. Measured on two idle cores, a spectrum
-    with its null is eight times faster so; large products, which gain from threads, are left alone.
+    The spectra and nulls solve thousands of eigenproblems of some hundred rows, for which threads wait longer than they
+    work. Large products of rows, which gain from threads, are left alone.
 
     Examples
     --------

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from pathlib import Path
 from typing import Any, final
 
-import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from geodis.errors import FileFormatError, ShapeError
-from geodis.files import read_safetensors, write_atomically
+from geodis.encoders.shipped import bare, draw_weights, read_weights, write_weights
+from geodis.errors import ShapeError
+from geodis.files import read_safetensors
 
 FORMAT, VERSION = "geodis.turbulence_net", 1
 WEIGHTS = Path(__file__).with_name("turbulence.safetensors")
@@ -41,6 +39,7 @@ class TurbulenceNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> TurbulenceNet()(torch.zeros(5, 2, 32, 32)).shape
     torch.Size([5, 2, 32, 32])
     """
@@ -51,12 +50,12 @@ class TurbulenceNet(nn.Module):
         self.down1 = _stage(2, 24, size=5, stride=2)
         self.down2 = _stage(24, 48, size=3, stride=2)
         self.down3 = _stage(48, 48, size=3, stride=2)
-        self.bottleneck = _layer(nn.Linear, 48 * side**2, WIDTH)
-        self.up1 = nn.Sequential(_layer(nn.Linear, WIDTH, 48 * side**2), nn.GELU(), nn.Unflatten(1, (48, side, side)))
+        self.bottleneck = bare(nn.Linear, 48 * side**2, WIDTH)
+        self.up1 = nn.Sequential(bare(nn.Linear, WIDTH, 48 * side**2), nn.GELU(), nn.Unflatten(1, (48, side, side)))
         self.up2 = _stage(48, 48, size=3)
         self.up3 = _stage(48, 24, size=3)
         self.out = _convolution(24, 2, size=5)
-        _draw(self, seed)
+        draw_weights(self, seed)
 
     def forward(self, velocity: Tensor) -> Tensor:
         """The velocity one time unit later."""
@@ -91,25 +90,14 @@ def load_turbulence_encoder(path: str | Path = WEIGHTS) -> TurbulenceNet:
     >>> load_turbulence_encoder().training
     False
     """
-    _, tensors = read_safetensors(path, FORMAT, VERSION)
     net = TurbulenceNet()
-    expected = {name: tuple(p.shape) for name, p in net.state_dict().items()}
-    got = {name: tuple(x.shape) for name, x in tensors.items()}
-    if got != expected:
-        raise FileFormatError(path, f"the weights {expected}", got)
-    weights = {name: torch.from_numpy(x) for name, x in tensors.items()}
-    wrong = [name for name, x in weights.items() if x.dtype != torch.float32 or not torch.isfinite(x).all()]
-    if wrong:
-        raise FileFormatError(path, "finite weights in float32", f"others in {', '.join(wrong)}")
-    net.load_state_dict(weights)
+    read_weights(net, path, FORMAT, VERSION)
     return net.eval()
 
 
 def save_turbulence_encoder(net: TurbulenceNet, path: str | Path, metadata: Mapping[str, Any]) -> None:
     """Write the weights with `metadata`, which says how they came about; to a temporary name, then moved."""
-    tensors = {name: p.contiguous() for name, p in net.state_dict().items()}
-    meta = {name: str(value) for name, value in metadata.items()} | {"format": FORMAT, "version": str(VERSION)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=meta))
+    write_weights(net, path, FORMAT, VERSION, metadata)
 
 
 def turbulence_metadata(path: str | Path = WEIGHTS) -> dict[str, str]:
@@ -134,19 +122,4 @@ def _stage(n_in: int, n_out: int, *, size: int, stride: int = 1) -> nn.Sequentia
 
 
 def _convolution(n_in: int, n_out: int, *, size: int, stride: int = 1) -> nn.Module:
-    return _layer(nn.Conv2d, n_in, n_out, size, stride=stride, padding=size // 2, padding_mode="circular")
-
-
-def _layer(kind: type[nn.Module], *args: Any, **options: Any) -> nn.Module:
-    # Without the default initialization, which draws from torch's global generator.
-    return nn.utils.skip_init(kind, *args, **options)
-
-
-def _draw(net: nn.Module, seed: int) -> None:
-    """Normal weights that keep the variance through a rectifier, zero biases."""
-    generator = torch.Generator().manual_seed(seed)
-    for p in net.parameters():
-        if p.ndim > 1:
-            nn.init.normal_(p, std=sqrt(2.0 / p[0].numel()), generator=generator)
-        else:
-            nn.init.zeros_(p)
+    return bare(nn.Conv2d, n_in, n_out, size, stride=stride, padding=size // 2, padding_mode="circular")
