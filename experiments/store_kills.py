@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +72,18 @@ def _network(seed: int) -> nn.Module:
 
 
 def _started(seed: int, folder: Path) -> multiprocessing.process.BaseProcess:
-    """Forked: an interpreter that imports everything would be killed before it embeds anything."""
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(seed, folder))
+    """A process that embeds already: from a server without threads, as a fork of this one might inherit a held lock."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["geodis"])
+    begun = context.Event()
+    process = context.Process(target=_run, args=(seed, folder, begun))
     process.start()
+    begun.wait(60)
     return process
 
 
-def _run(seed: int, folder: Path) -> None:
+def _run(seed: int, folder: Path, begun: Event) -> None:
+    begun.set()
     np.save(folder / "result.npy", embedded(seed, folder / "killed"))
 
 

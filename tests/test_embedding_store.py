@@ -407,14 +407,32 @@ def test_a_function_without_a_name_is_not_stored(tmp_path):
 N_BATCHES = 60
 
 
-def started(function, *arguments):
-    """A process of its own; forked, as an interpreter that imports everything takes seconds."""
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+@pytest.fixture(scope="module")
+def processes():
+    """Processes of their own, from a server without threads that has imported geodis once.
+
+    Not forked from here: another thread of a test process may hold a lock, which the child would wait for forever.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["geodis"])
+    return context
+
+
+def started(context, function, *arguments):
+    process = context.Process(target=function, args=arguments)
     process.start()
     return process
 
 
-def run(folder, out):
+def ended(process):
+    process.join(60)
+    assert process.exitcode == 0, "still running" if process.exitcode is None else process.exitcode
+
+
+def run(folder, out, begun=None):
+    if begun is not None:
+        begun.set()
+
     def compute(i):
         time.sleep(0.001)
         return np.random.default_rng(i).normal(size=(50, 40))
@@ -422,33 +440,32 @@ def run(folder, out):
     np.save(out, EmbeddingStore(folder).embed({"encoder": "a"}, N_BATCHES, compute))
 
 
-def survives(tmp_path, n_kills, seed):
+def survives(context, tmp_path, n_kills, seed):
     """Kill a run at random moments: how many were killed half way. The last one ends as a run in peace does."""
     rng, folder, out = np.random.default_rng(seed), tmp_path / "killed", tmp_path / "out.npy"
     partial = 0
     for _ in range(n_kills):
-        process = started(run, folder, out)
+        begun = context.Event()
+        process = started(context, run, folder, out, begun)
+        assert begun.wait(60)
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
         process.join()
         partial += 0 < len(list(folder.rglob("*.safetensors"))) < N_BATCHES
-    process = started(run, folder, out)
-    process.join()
-    assert process.exitcode == 0
+    ended(started(context, run, folder, out))
     expected = np.concatenate([np.random.default_rng(i).normal(size=(50, 40)) for i in range(N_BATCHES)])
     np.testing.assert_array_equal(np.load(out), expected)
     return partial
 
 
-def test_a_killed_run_goes_on(tmp_path):
-    assert survives(tmp_path, 20, seed=0) >= 1
+def test_a_killed_run_goes_on(processes, tmp_path):
+    assert survives(processes, tmp_path, 20, seed=0) >= 1
 
 
-def test_two_processes_may_write_at_once(tmp_path):
-    pair = [started(run, tmp_path / "shared", tmp_path / f"{i}.npy") for i in range(2)]
+def test_two_processes_may_write_at_once(processes, tmp_path):
+    pair = [started(processes, run, tmp_path / "shared", tmp_path / f"{i}.npy") for i in range(2)]
     for process in pair:
-        process.join()
-        assert process.exitcode == 0
+        ended(process)
     first, second = (np.load(tmp_path / f"{i}.npy") for i in range(2))
     np.testing.assert_array_equal(first, second)
     assert len(EmbeddingStore(tmp_path / "shared").entries()) == 1
