@@ -297,6 +297,28 @@ def test_a_full_disk_is_an_error_with_a_sentence(store, monkeypatch):
     np.testing.assert_array_equal(embed(store)[0], WHOLE)
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Processes of their own, from a server without threads that has imported geodis once.
+
+    Not forked from here: another thread of a test process may hold a lock, which the child would wait for forever.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["geodis"])
+    return context
+
+
+def started(context, function, *arguments):
+    process = context.Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def ended(process):
+    process.join(60)
+    assert process.exitcode == 0, "still running" if process.exitcode is None else process.exitcode
+
+
 SIZES = [100, 100, 1000]
 
 
@@ -308,8 +330,8 @@ def limited(folder, out):
         out.write_text(str(error))
 
 
-def test_a_limit_of_the_system_is_an_error_with_a_sentence_and_keeps_the_rest(store, tmp_path):
-    started(limited, store.folder, tmp_path / "out").join()
+def test_a_limit_of_the_system_is_an_error_with_a_sentence_and_keeps_the_rest(store, processes, tmp_path):
+    ended(started(processes, limited, store.folder, tmp_path / "out"))
     assert "could not keep embeddings in" in (tmp_path / "out").read_text()
     computed = []
     assert len(files(store)) == 2
@@ -405,28 +427,6 @@ def test_a_function_without_a_name_is_not_stored(tmp_path):
 
 # --- kills ------------------------------------------------------------------------------------------------------------
 N_BATCHES = 60
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes of their own, from a server without threads that has imported geodis once.
-
-    Not forked from here: another thread of a test process may hold a lock, which the child would wait for forever.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["geodis"])
-    return context
-
-
-def started(context, function, *arguments):
-    process = context.Process(target=function, args=arguments)
-    process.start()
-    return process
-
-
-def ended(process):
-    process.join(60)
-    assert process.exitcode == 0, "still running" if process.exitcode is None else process.exitcode
 
 
 def run(folder, out, begun=None):
