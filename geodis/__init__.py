@@ -15,5 +15,6 @@ from geodis.reports import certify as certify
 from geodis.reports import verify as verify
 from geodis.sampling import sample_orbits as sample_orbits
 from geodis.scanning import scan_layers as scan_layers
+from geodis.training import DeepCoordinates as DeepCoordinates
 
 __version__ = "0.1.0"

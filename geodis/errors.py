@@ -92,6 +92,20 @@ class ContentError(GeodisError, ValueError):
         super().__init__(f"{path}: expected {expected}, got {got}.{_tail(advice)}")
 
 
+class NotInvertibleError(GeodisError, ValueError):
+    """An embedding is asked for, and the lift of the coordinates cannot be undone."""
+
+    def __init__(self, what: str, lift: object) -> None:
+        super().__init__(
+            f"{what}: expected coordinates of the embedding or of a lift that can be undone, got {lift!r}. Act on the "
+            "coordinates (`act`), fit with an invertible lift (a flow), or train a decoder from the coordinates."
+        )
+
+
+class NotLinearError(GeodisError, ValueError):
+    """A matrix is asked for where the action is not linear."""
+
+
 class DesignError(GeodisError, ValueError):
     """The sampled items and elements cannot answer the question."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from safetensors import safe_open
@@ -29,8 +29,13 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
             os.unlink(temporary)
 
 
-def read_safetensors(path: str | Path, expected: str, version: int) -> tuple[dict[str, str], dict[str, Array]]:
-    """`(metadata, tensors)` of a file that geodis wrote; raises `FileFormatError` for any other."""
+def read_safetensors(
+    path: str | Path, expected: str, version: int, older: Collection[int] = ()
+) -> tuple[dict[str, str], dict[str, Array]]:
+    """`(metadata, tensors)` of a file that geodis wrote; raises `FileFormatError` for any other.
+
+    Files of the versions `older` are read too.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected a file that geodis wrote, found none.")
     try:
@@ -41,6 +46,6 @@ def read_safetensors(path: str | Path, expected: str, version: int) -> tuple[dic
         raise FileFormatError(path, "a safetensors file", f"{type(error).__name__}: {error}") from error
     if meta.get("format") != expected:
         raise FileFormatError(path, f"format {expected!r}", repr(meta.get("format")))
-    if meta.get("version") != str(version):
+    if meta.get("version") not in {str(v) for v in (version, *older)}:
         raise FileFormatError(path, f"version {version}", repr(meta.get("version")))
     return meta, tensors

@@ -51,7 +51,7 @@ def test_foreign_files_are_refused_and_nothing_is_unpickled(tmp_path):
     meta = {"format": "geodis.coordinates", "version": "1", "group": "SO2()", "blocks": "[]", "status": "ok"}
     meta["limited"] = "false"
     for changes in (
-        {"version": "2"},
+        {"version": "3"},
         {"format": "geodis.orbits"},
         {"blocks": "not json"},
         {"group": "__import__('os')"},

@@ -24,8 +24,20 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 LIST = Path(__file__).parent / "public_names.json"
-LAYERS = ("groups", "actions", "encoders", "orbits", "coordinates", "metrics", "reports", "simulators", "cli", "demo")
-GUIDES = ("index", "quickstart", "theory", "extending", "faq", "changelog")
+LAYERS = (
+    "groups",
+    "actions",
+    "encoders",
+    "orbits",
+    "coordinates",
+    "training",
+    "metrics",
+    "reports",
+    "simulators",
+    "cli",
+    "demo",
+)
+GUIDES = ("index", "quickstart", "theory", "text", "extending", "faq", "changelog")
 WITHOUT_CODE = {"changelog"}  # every other page shows how
 DIRECTIVE = re.compile(r"^\.\. (?:auto(?:class|function|exception|module)|py:data):: (geodis[\w.]*)$", re.MULTILINE)
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\ssrc=\"([^\"]+)\"|<link\b[^>]*\shref=\"([^\"]+)\"")

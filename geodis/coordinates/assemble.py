@@ -64,6 +64,7 @@ def freeze(
         status_of(blocks, evidence),
         evidence.design.limited,
         fingerprints(evidence.labels),
+        evidence.lift,
     )
 
 

@@ -13,7 +13,9 @@ from geodis.coordinates.crossfit import Folds
 from geodis.coordinates.design import Design, read_design
 from geodis.coordinates.forms import Folded, HaarForms, haar_forms, homogeneous
 from geodis.coordinates.fourier import half_dim
-from geodis.coordinates.moments import Moments
+from geodis.coordinates.lift import AbstractLift
+from geodis.coordinates.moments import Moments, lift_stack
+from geodis.coordinates.spread import rounding_share
 from geodis.errors import ParameterError
 from geodis.groups import AbstractGroup, Representation
 from geodis.linalg import Array
@@ -65,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The rows of a fit, reduced.
+    """The rows of a fit, reduced. With a lift, D is the dimension of the lifted embedding.
 
     Attributes
     ----------
@@ -89,6 +91,10 @@ class Evidence:
         Retained homogeneous rows in the principal subspace.
     labels : tuple
         The items.
+    lift : AbstractLift or None
+        What the rows went through.
+    collapsed : bool
+        Whether the rows before the lift are constant up to rounding.
     """
 
     group: AbstractGroup
@@ -104,11 +110,13 @@ class Evidence:
     folds: Folds
     rows: Folded
     labels: tuple[Any, ...]
+    lift: AbstractLift | None = None
+    collapsed: bool = False
 
     @property
     def degenerate(self) -> bool:
         """Whether the embedding is constant up to rounding."""
-        return bool(np.trace(self.cov) <= max(64 * self.eps, 1e-10) ** 2 * self.square)
+        return self.collapsed or bool(np.trace(self.cov) <= rounding_share(self.eps) * self.square)
 
     @property
     def n_components(self) -> int:
@@ -120,27 +128,29 @@ class Evidence:
         return w if self.basis is None else w @ self.basis.T
 
 
-def gather(orbits: Orbits, settings: Settings) -> Evidence:
-    """Read the orbits once: design from the parameters, then moments of the rows in batches."""
+def gather(orbits: Orbits, settings: Settings, lift: AbstractLift | None = None) -> Evidence:
+    """Read the orbits once: design from the parameters, then moments of the (lifted) rows in batches."""
     settings.check()
     stacks = list(orbits.stacks())
     design = read_design(orbits.group, stacks, settings.max_order, settings.seed)
     if len(np.unique(orbits.clusters)) < 2:  # items of one cluster are one independent thing
         design = replace(design, n_items=min(design.n_items, 1))
     reps = [] if design.limited or not design.sufficient else list(orbits.group.irreps(settings.max_order))
-    shift, basis = pilot(orbits.z, reps, settings.max_components)
+    n_features = orbits.n_features if lift is None else lift.n_features
+    shift, basis = pilot(orbits.z, reps, settings.max_components, lift)
     moments = Moments(
         orbits.group,
         reps,
-        orbits.n_features,
+        n_features,
         n_folds=folds_for(design, settings),
         basis=basis,
         shift=shift,
         reservoir_rows=LIMITED_ROWS if design.limited else RESERVOIR_ROWS,
         expected_rows=len(orbits),
         seed=settings.seed,
+        lift=lift,
     )
-    chunks = [chunk for stack in stacks for chunk in _chunks(stack, orbits.n_features)]
+    chunks = [chunk for stack in stacks for chunk in _chunks(stack, n_features)]
     for chunk in tqdm(chunks, desc="reading rows", disable=not settings.verbose):
         moments.add_stack(chunk)
     return evidence_of(moments, design, orbits.crossed)
@@ -172,6 +182,8 @@ def evidence_of(moments: Moments, design: Design, crossed: bool) -> Evidence:
         folds,
         moments.reservoir.stacks(),
         tuple(moments.labels),
+        moments.lift,
+        moments.spread is not None and moments.spread.vanishes(moments.eps),
     )
 
 
@@ -180,13 +192,15 @@ def folds_for(design: Design, settings: Settings) -> int:
     return max(2, min(settings.n_folds, design.n_items))
 
 
-def pilot(z: Array, reps: Sequence[Representation], max_components: int) -> tuple[Array, Array | None]:
-    """`(shift, basis)` from evenly spread rows: their mean, and their principal axes when D is large."""
-    picked = z[:: max(1, len(z) // PILOT_ROWS)].astype(np.float64)
+def pilot(
+    z: Array, reps: Sequence[Representation], max_components: int, lift: AbstractLift | None = None
+) -> tuple[Array, Array | None]:
+    """`(shift, basis)` from evenly spread (lifted) rows: their mean, and their principal axes when D is large."""
+    picked = lift_stack(z[:: max(1, len(z) // PILOT_ROWS)].astype(np.float64), lift)
     shift = picked.mean(axis=0)
     entries = sum(half_dim(rep) ** 2 for rep in reps) or 1
     q = max(min(max_components, int((FORM_ENTRIES / entries) ** 0.5)), min(32, max_components))
-    if z.shape[1] <= q:
+    if picked.shape[1] <= q:
         return shift, None
     centred = picked - shift
     _, axes = np.linalg.eigh(centred.T @ centred)

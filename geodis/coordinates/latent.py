@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +14,26 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from geodis.errors import FileFormatError, LengthError, OverlapError, ParameterError, ShapeError
+from geodis.coordinates.known_lifts import read_lift, written_lift
+from geodis.coordinates.lift import AbstractInvertibleLift, AbstractLift
+from geodis.coordinates.rows import as_rows, read_rows, restore
+from geodis.errors import (
+    FileFormatError,
+    LengthError,
+    NotInvertibleError,
+    NotLinearError,
+    OverlapError,
+    ParameterError,
+)
 from geodis.files import read_safetensors, write_atomically
 from geodis.groups import AbstractGroup, Representation, direct_sum, parse
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array
 from geodis.orbits import as_params
 
 FORMAT = "geodis.coordinates"
-VERSION = 1
+VERSION = 2
+OLDER = (1,)  # without lifts
+BATCH_ENTRIES = 2**22  # of lifted rows at a time: N×F is never held whole
 PARTIAL = 0.25  # isotropy below it: some rows of the irrep are missing (theory.md §3)
 
 Status = Literal["ok", "partial", "degenerate", "insufficient"]
@@ -74,20 +86,25 @@ class LatentCoordinates:
     Op(g)Op(h) = Op(gh) exactly and what the coordinates do not span stays as it is. Methods take numpy arrays or
     tensors and return the kind, dtype and device they got.
 
+    With a lift φ the coordinates are c = A(φ(z) − centre): A, P and `centre` live in the lifted space R^F, and so does
+    Op(g). An edit of an embedding is then φ⁻¹(centre + Op(g)(φ(z) − centre)), for lifts that can be undone.
+
     Attributes
     ----------
     group : AbstractGroup
     blocks : tuple of Block
-    analysis : ndarray (p, D)
-        A.
-    synthesis : ndarray (D, p)
+    analysis : ndarray (p, F)
+        A; F = D without a lift.
+    synthesis : ndarray (F, p)
         P = ΣAᵀ(AΣAᵀ)⁻¹ with the training covariance Σ; Aᵀ for an isometric frame.
-    centre : ndarray (D,)
+    centre : ndarray (F,)
     status : {"ok", "partial", "degenerate", "insufficient"}
     limited : bool
         Whether energies are skills against the identity (theory.md §5).
     fitted : ndarray of uint64
         Fingerprints of the items that were fitted.
+    lift : AbstractLift or None
+        φ, `(N, D) → (N, F)`; the embeddings themselves where there is none.
     """
 
     group: AbstractGroup
@@ -98,6 +115,7 @@ class LatentCoordinates:
     status: Status
     limited: bool
     fitted: Array
+    lift: AbstractLift | None = None
 
     @property
     def n_coordinates(self) -> int:
@@ -107,7 +125,17 @@ class LatentCoordinates:
     @property
     def n_features(self) -> int:
         """D, the embedding dimension."""
+        return self.n_lifted if self.lift is None else self.lift.n_features_in
+
+    @property
+    def n_lifted(self) -> int:
+        """F, the dimension of the lifted embedding: D without a lift."""
         return int(self.analysis.shape[1])
+
+    @property
+    def flat(self) -> LatentCoordinates:
+        """The same coordinates as linear ones of lifted rows h = φ(z): flat.transform(lift(z)) = transform(z)."""
+        return replace(self, lift=None)
 
     @property
     def representation(self) -> Representation:
@@ -134,39 +162,69 @@ class LatentCoordinates:
 
     # --- embeddings and coordinates -------------------------------------------------------------------------------
     def transform(self, z: Any) -> Any:
-        """Coordinates of embeddings: c = A(z − centre), `(N, D) → (N, p)`."""
-        rows = self._rows(z, self.n_features, "z")
-        return _restore((rows - _as(self.centre, rows)) @ _as(self.analysis.T, rows), z)
+        """Coordinates of embeddings: c = A(z − centre), or A(φ(z) − centre), `(N, D) → (N, p)`."""
+        rows = read_rows(z, self.n_features, "z")
+        return restore(torch.cat([self._codes(h) for h in self._lifted(rows)]), z)
 
     def inverse_transform(self, c: Any) -> Any:
-        """The embedding with these coordinates and an average complement: z = centre + Pc, `(N, p) → (N, D)`."""
-        rows = self._rows(c, self.n_coordinates, "c")
-        return _restore(_as(self.centre, rows) + rows @ _as(self.synthesis.T, rows), c)
+        """The embedding with these coordinates and an average complement: z = centre + Pc, `(N, p) → (N, D)`.
+
+        With a lift, z = φ⁻¹(centre + Pc).
+
+        Raises
+        ------
+        NotInvertibleError
+            For a lift that cannot be undone.
+        """
+        undo = self._undo("inverse_transform")
+        rows = read_rows(c, self.n_coordinates, "c")
+        return restore(undo(as_rows(self.centre, rows) + rows @ as_rows(self.synthesis.T, rows)), c)
 
     def act(self, c: Any, params: Any) -> Any:
         """The linear action on coordinates: c ↦ ρ(g)c (+ t(g) for positions), `(N, p), (N, …) → (N, p)`."""
-        rows = self._rows(c, self.n_coordinates, "c")
+        rows = read_rows(c, self.n_coordinates, "c")
         elements = self._elements(params, len(rows), rows)
-        return _restore(self._act(rows, elements), c)
+        return restore(self._act(rows, elements), c)
 
     def edit(self, z: Any, params: Any) -> Any:
         """Embeddings moved by g: centre + Op(g)(z − centre), `(N, D) → (N, D)`; the complement is kept.
+
+        With a lift, φ⁻¹(centre + Op(g)(φ(z) − centre)).
 
         Raises
         ------
         ShapeError, LengthError, FiniteError, ParameterError
             For embeddings of another dimension, other numbers of rows, NaN, parameters outside the group.
+        NotInvertibleError
+            For a lift that cannot be undone.
         """
-        rows = self._rows(z, self.n_features, "z")
+        undo = self._undo("edit")
+        rows = read_rows(z, self.n_features, "z")
         elements = self._elements(params, len(rows), rows)
-        c = (rows - _as(self.centre, rows)) @ _as(self.analysis.T, rows)
-        return _restore(rows + (self._act(c, elements) - c) @ _as(self.synthesis.T, rows), z)
+        parts, start = [], 0
+        for h in self._lifted(rows):
+            c = self._codes(h)
+            moved = self._act(c, elements[start : start + len(h)])
+            parts.append(undo(h + (moved - c) @ as_rows(self.synthesis.T, h)))
+            start += len(h)
+        return restore(torch.cat(parts), z)
 
     def operator(self, params: Any) -> Any:
         """Op(g) = I + P(ρ(g) − I)A, the action as a matrix on z − centre: `(N, …) → (N, D, D)`.
 
         With position blocks the action is affine and the matrix acts on (z − centre, 1): (N, D+1, D+1).
+
+        Raises
+        ------
+        NotLinearError
+            For coordinates of a lift: there the action on embeddings is no matrix.
         """
+        if self.lift is not None:
+            raise NotLinearError(
+                f"operator: the action is linear in the coordinates, not in the embedding under {self.lift!r}. Use "
+                "`act` on coordinates, `edit` on embeddings (invertible lifts), or `flat.operator`, which acts on "
+                "lifted rows φ(z) − centre."
+            )
         given = as_params(params, self.group)
         elements = self._elements(params, len(given), torch.zeros(0))
         eye = torch.eye(self.n_features, dtype=torch.float64)
@@ -179,6 +237,25 @@ class LatentCoordinates:
         if self.affine:
             out = self._with_translation(out, elements)
         return out.to(params) if isinstance(params, Tensor) and params.is_floating_point() else out.numpy()
+
+    def _codes(self, lifted: Tensor) -> Tensor:
+        return (lifted - as_rows(self.centre, lifted)) @ as_rows(self.analysis.T, lifted)
+
+    def _lifted(self, rows: Tensor) -> Iterator[Tensor]:
+        """φ(z) in batches; one batch, perhaps of no rows, at least."""
+        if self.lift is None:
+            yield rows
+            return
+        for part in rows.split(max(1, BATCH_ENTRIES // max(self.n_lifted, 1))):
+            yield self.lift(part)
+
+    def _undo(self, what: str) -> Callable[[Tensor], Tensor]:
+        """φ⁻¹."""
+        if self.lift is None:
+            return _same
+        if not isinstance(self.lift, AbstractInvertibleLift):
+            raise NotInvertibleError(what, self.lift)
+        return self.lift.inverse
 
     def _with_translation(self, linear: Tensor, elements: Tensor) -> Tensor:
         d = self.n_features
@@ -199,17 +276,6 @@ class LatentCoordinates:
         return torch.cat(parts, dim=-1) if parts else c
 
     # --- input ----------------------------------------------------------------------------------------------------
-    def _rows(self, x: Any, width: int, what: str) -> Tensor:
-        rows = x if isinstance(x, Tensor) else _tensor(x, what)
-        if rows.is_complex():
-            raise ParameterError(what, "real numbers", f"dtype {rows.dtype}")
-        if rows.ndim != 2 or rows.shape[1] != width:
-            raise ShapeError(what, f"(N, {width})", tuple(rows.shape))
-        if not rows.is_floating_point():
-            rows = rows.to(torch.float64)
-        check_finite(to_numpy(rows), what)
-        return rows.to(torch.float64) if rows.dtype in (torch.float16, torch.bfloat16) else rows
-
     def _elements(self, params: Any, n: int, rows: Tensor) -> Tensor:
         elements = as_params(params, self.group)
         if len(elements) == 1 and n != 1:
@@ -245,8 +311,13 @@ class LatentCoordinates:
             "status": self.status,
             "limited": json.dumps(self.limited),
         }
-        names = ("analysis", "synthesis", "centre", "fitted")
-        tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+        tensors = {
+            "analysis": self.analysis, "synthesis": self.synthesis, "centre": self.centre, "fitted": self.fitted,
+        }  # fmt: skip
+        if self.lift is not None:
+            meta["lift"], arrays = written_lift(self.lift)
+            tensors |= arrays
+        tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=meta))
 
     @classmethod
@@ -256,9 +327,9 @@ class LatentCoordinates:
         Raises
         ------
         FileFormatError
-            For a file of another program or version.
+            For a file of another program or version, or with a lift of a kind that is not known.
         """
-        meta, tensors = read_safetensors(path, FORMAT, VERSION)
+        meta, tensors = read_safetensors(path, FORMAT, VERSION, older=OLDER)
         try:
             group = parse(meta["group"])
             blocks, start = [], 0
@@ -278,15 +349,20 @@ class LatentCoordinates:
                 status,
                 json.loads(meta["limited"]),
                 tensors["fitted"],
+                read_lift(meta.get("lift"), tensors, path),
             )
+        except FileFormatError:
+            raise
         except (KeyError, ValueError, TypeError) as error:
             raise FileFormatError(path, "whole coordinates", f"{type(error).__name__}: {error}") from error
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{b.irrep.name} ({b.energy:.3f})" for b in self.blocks if not b.irrep.trivial)
         n_trivial = sum(b.irrep.trivial for b in self.blocks)
+        through = "" if self.lift is None else f" → R^{self.n_lifted} ({self.lift.kind})"
         return (
-            f"LatentCoordinates({self.group!r}: R^{self.n_features} → R^{self.n_coordinates}; {inside or 'no block'}"
+            f"LatentCoordinates({self.group!r}: R^{self.n_features}{through} → R^{self.n_coordinates}; "
+            f"{inside or 'no block'}"
             f"{f'; {n_trivial} invariant' if n_trivial else ''}; status {self.status})"
         )
 
@@ -297,30 +373,12 @@ def fingerprints(labels: Iterable[Any]) -> Array:
     return np.frombuffer(b"".join(marks), dtype=np.uint64).copy() if marks else np.zeros(0, dtype=np.uint64)
 
 
+def _same(rows: Tensor) -> Tensor:
+    return rows
+
+
 def _text(label: Any) -> str:
     value = label.item() if isinstance(label, np.generic) else label
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return repr(value)
-
-
-def _tensor(x: Any, what: str) -> Tensor:
-    array = to_numpy(x)
-    if array.dtype.kind not in "fiub":
-        raise ParameterError(what, "real numbers", f"dtype {array.dtype}")
-    known = array.dtype.kind == "f" and array.dtype.itemsize <= 8
-    # A copy where the memory is read-only: torch warns about tensors that nobody may write to.
-    return torch.from_numpy(np.require(array if known else array.astype(np.float64), requirements=["C", "W"]))
-
-
-def _as(x: Array, rows: Tensor) -> Tensor:
-    return torch.as_tensor(x, dtype=rows.dtype, device=rows.device)
-
-
-def _restore(result: Tensor, given: Any) -> Any:
-    """`result` in the kind and dtype of what was given."""
-    if isinstance(given, Tensor):
-        return result.to(given.dtype) if given.is_floating_point() else result
-    array = result.numpy()
-    kind = to_numpy(given).dtype
-    return array.astype(kind, copy=False) if kind.kind == "f" else array

@@ -15,6 +15,7 @@ from geodis.coordinates.energy import orbit_energy
 from geodis.coordinates.evidence import RESERVOIR_ROWS, Evidence, Settings, evidence_of, gather, pilot
 from geodis.coordinates.isometric import isometric_frame
 from geodis.coordinates.latent import LatentCoordinates
+from geodis.coordinates.lift import AbstractLift, AbstractLiftSpec, frozen
 from geodis.coordinates.moments import Moments
 from geodis.coordinates.solve import find
 from geodis.coordinates.spectrum import IsotypicSpectrum, spectrum_of
@@ -57,6 +58,9 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Seed of folds and nulls.
     verbose : bool
         Whether to show progress.
+    lift : AbstractLiftSpec or AbstractLift, optional
+        The solver works on φ(z) in place of z: a spec such as ``Polynomial(2)``, fitted on the rows of the fit, or a
+        frozen lift. A lift that was trained on labels should have seen other items, or energies are too good.
 
     Attributes
     ----------
@@ -66,6 +70,8 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Energies of all candidates, also of rejected ones.
     ridge_ : float
         The ridge that was used.
+    lift_ : AbstractLift or None
+        The frozen lift.
     status_ : str
         ``"ok"``, ``"partial"``, ``"degenerate"`` or ``"insufficient"``.
 
@@ -97,6 +103,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         level: float = 0.95,
         random_state: int = 0,
         verbose: bool = False,
+        lift: AbstractLiftSpec | AbstractLift | None = None,
     ) -> None:
         self.group = group
         self.max_order = max_order
@@ -109,6 +116,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.level = level
         self.random_state = random_state
         self.verbose = verbose
+        self.lift = lift
 
     def fit(self, X: Any, y: Any = None, *, items: Any = None, clusters: Any = None) -> Self:
         """Find the coordinates.
@@ -127,7 +135,8 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         X = self._embeddings(X, reset=True)
         orbits = self._orbits(X, y, items, clusters)
-        return self._solve(gather(orbits, self._settings()))
+        settings = self._settings()
+        return self._solve(gather(orbits, settings, frozen(self.lift, orbits.z, settings.seed)))
 
     def fit_orbits(self, orbits: Orbits) -> Self:
         """The same on `Orbits`."""
@@ -142,23 +151,26 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ----------
         pilot_rows : array (n, D)
             Some rows that are like the others (a first batch): they choose the provisional centre and, when D is
-            large, the principal subspace.
+            large, the principal subspace; a lift that is a spec is fitted on them. Batches then come as embeddings,
+            and the moments lift them.
         basis : bool
             Whether to limit irreps to a principal subspace when D exceeds `max_components`.
         """
         settings = self._settings()
         rows = as_embeddings(pilot_rows)
         reps = self.group.irreps(settings.max_order)
-        shift, axes = pilot(rows, reps, settings.max_components)
+        lift = frozen(self.lift, rows, settings.seed)
+        shift, axes = pilot(rows, reps, settings.max_components, lift)
         return Moments(
             self.group,
             reps,
-            rows.shape[1],
+            rows.shape[1] if lift is None else lift.n_features,
             n_folds=settings.n_folds,
             basis=axes if basis else None,
             shift=shift,
             reservoir_rows=RESERVOIR_ROWS,
             seed=settings.seed,
+            lift=lift,
         )
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -187,7 +199,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 "limited range, pairs with the identity, or a group that is not compact. Use fit on arrays, which "
                 "compares pairs."
             )
-        self.n_features_in_ = moments.n_features
+        self.n_features_in_ = moments.n_features_in
         shared = len(stacks) == 1 and len(stacks[0].params) > 1 and (stacks[0].params == stacks[0].params[:1]).all()
         return self._solve(evidence_of(moments, design, crossed=bool(shared)))
 
@@ -227,6 +239,7 @@ class LinearCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.isometric and coordinates.n_coordinates:
             coordinates = isometric_frame(coordinates, evidence, self.ridge_, self.level)
         self.coordinates_ = coordinates
+        self.lift_ = coordinates.lift
         self.status_ = coordinates.status
         return self
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from geodis.coordinates.fourier import analysis_weights, gram, half_dim, split_coefficients
+from geodis.coordinates.lift import AbstractLift, same_lift
 from geodis.coordinates.reservoir import Reservoir, project
+from geodis.coordinates.spread import Spread
 from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
 from geodis.groups import AbstractGroup, Representation
 from geodis.linalg import Array
@@ -111,7 +113,7 @@ class Moments:
     reps : sequence of Representation
         The irreps to look for.
     n_features : int
-        D.
+        D; the number of features F with a lift.
     n_folds : int
         Folds of items.
     basis : ndarray (D, q), optional
@@ -124,6 +126,8 @@ class Moments:
         How many rows will come, if that is known: the reservoir then takes few rows that it drops later.
     seed : int
         Seed of the folds and of the reservoir.
+    lift : AbstractLift, optional
+        φ: rows come as embeddings (N, D) and are summed as φ(z) (N, F), batch by batch.
 
     Examples
     --------
@@ -150,6 +154,7 @@ class Moments:
         reservoir_rows: int = 16384,
         expected_rows: int | None = None,
         seed: int = 0,
+        lift: AbstractLift | None = None,
     ) -> None:
         if any(not rep.orthogonal or rep.cocycle is not None for rep in reps):
             raise ParameterError(
@@ -163,7 +168,10 @@ class Moments:
         self.shift = np.zeros(n_features) if shift is None else np.asarray(shift, dtype=np.float64)
         if self.shift.shape != (n_features,):
             raise ShapeError("shift", f"({n_features},)", self.shift.shape)
-        self.seed = seed
+        if lift is not None and lift.n_features != n_features:
+            raise ShapeError("lift", f"n_features = {n_features}", lift.n_features)
+        self.seed, self.lift = seed, lift
+        self.spread: Spread | None = None  # of the rows before a lift
         self.eps = float(np.finfo(np.float64).eps)  # of the rows as they came
         q = n_features if self.basis is None else self.basis.shape[1]
         self.folds = [empty_fold(self.reps, n_features, q) for _ in range(n_folds)]
@@ -180,6 +188,11 @@ class Moments:
         return len(self._closed) + (self._open is not None)
 
     @property
+    def n_features_in(self) -> int:
+        """D, the dimension of the embeddings that come."""
+        return self.n_features if self.lift is None else self.lift.n_features_in
+
+    @property
     def labels(self) -> frozenset[Any]:
         """The items seen so far."""
         return frozenset(self._closed) | ({self._open.item} if self._open is not None else frozenset())
@@ -191,8 +204,8 @@ class Moments:
         """
         rows, elements, labels = as_embeddings(z), as_params(params, self.group), as_items(items)
         bunches = labels if clusters is None else as_items(clusters)
-        if rows.shape[1] != self.n_features:
-            raise ShapeError("z", f"(N, {self.n_features})", rows.shape)
+        if rows.shape[1] != self.n_features_in:
+            raise ShapeError("z", f"(N, {self.n_features_in})", rows.shape)
         if not len(rows) == len(elements) == len(labels) == len(bunches):
             raise LengthError(z=len(rows), params=len(elements), items=len(labels), clusters=len(bunches))
         self.group.check(elements)
@@ -227,10 +240,11 @@ class Moments:
             and [r.name for r in self.reps] == [r.name for r in other.reps]
             and np.array_equal(self.shift, other.shift)
             and _same(self.basis, other.basis)
+            and same_lift(self.lift, other.lift)
             and self.n_folds == other.n_folds
         )
         if not same:
-            raise DesignError("merge: expected moments of the same group, irreps, basis, shift and folds.")
+            raise DesignError("merge: expected moments of the same group, irreps, lift, basis, shift and folds.")
         shared = self._closed & other._closed
         if shared:
             raise DesignError(
@@ -244,6 +258,9 @@ class Moments:
             )
         for mine, theirs in zip(self.folds, other.folds, strict=True):
             mine.add(theirs)
+        if self.spread is not None and other.spread is not None:
+            self.spread = self.spread + other.spread
+        self.spread = self.spread or other.spread
         self.reservoir.merge(other.reservoir)
         self._closed |= other._closed
         self._fold_of |= other._fold_of
@@ -301,12 +318,16 @@ class Moments:
 
     # --- sums ---------------------------------------------------------------------------------------------------
     def _accumulate(self, stack: Stack) -> None:
-        n, m, d = stack.z.shape
+        n, m = stack.z.shape[:2]
+        d = self.n_features
+        if self.lift is not None:
+            seen = Spread.of(stack.z.reshape(n * m, -1))
+            self.spread = seen if self.spread is None else self.spread + seen
         self.eps = max(self.eps, float(np.finfo(stack.z.dtype).eps))
         folds = self._folds_of(stack.clusters)
         order = np.argsort(folds, kind="stable")
         z = np.empty((n, m, d + 1))
-        np.subtract(stack.z[order], self.shift, out=z[..., :d])
+        np.subtract(lift_stack(stack.z[order], self.lift), self.shift, out=z[..., :d])
         z[..., d] = 1.0
         params = np.asarray(stack.params[order], dtype=np.float64)
         bounds = np.searchsorted(folds[order], np.arange(self.n_folds + 1))
@@ -338,6 +359,13 @@ class Moments:
                 self._fold_of[cluster] = self._upcoming.pop()
             out.append(self._fold_of[cluster])
         return np.array(out)
+
+
+def lift_stack(z: Array, lift: AbstractLift | None) -> Array:
+    """φ of stacked embeddings, in double precision: (…, D) → (…, F)."""
+    if lift is None:
+        return z
+    return np.asarray(lift(z.reshape(-1, z.shape[-1]).astype(np.float64))).reshape(*z.shape[:-1], lift.n_features)
 
 
 def _of_items(piece: Array, items: slice, n: int) -> Array:

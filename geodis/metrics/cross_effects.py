@@ -11,7 +11,8 @@ import numpy as np
 from scipy import stats
 
 from geodis.coordinates.latent import LatentCoordinates
-from geodis.errors import DesignError, ParameterError, ShapeError
+from geodis.coordinates.lift import AbstractInvertibleLift
+from geodis.errors import DesignError, NotInvertibleError, ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.metrics.cells import rounding
 from geodis.metrics.effect_matrix import CrossEffects
@@ -62,6 +63,8 @@ def cross_effects(
 
     Raises
     ------
+    NotInvertibleError
+        For coordinates of a lift that cannot be undone: there are no edited embeddings.
     ParameterError, ShapeError, FiniteError, OverlapError
         For something else than orbits and coordinates of one group, no block that moves, fitted items, a `reembed` that
         returns another shape or NaN.
@@ -89,6 +92,8 @@ def cross_effects(
     keep = np.repeat(orbits.sizes > 1, orbits.sizes)
     if not keep.any():
         raise DesignError("Moving a code by a step of its own orbit needs items with two elements at least.")
+    if coordinates.lift is not None:
+        orbits, coordinates, reembed = _flattened(orbits, coordinates, reembed)
     data = _Data(orbits, coordinates, reembed, keep, np.random.default_rng(seed))
     sources, targets = sources_of(coordinates), _targets(coordinates)
     shape = (len(sources), len(targets))
@@ -311,6 +316,19 @@ def _steps(orbits: Orbits, keep: Array, rng: np.random.Generator) -> Array:
     other = starts + (rows - starts + rng.integers(1, size)) % size
     params = orbits.params[keep]
     return np.asarray(orbits.group.compose(params[other], orbits.group.inverse(params)))
+
+
+def _flattened(
+    orbits: Orbits, coordinates: LatentCoordinates, reembed: Reembedding | None
+) -> tuple[Orbits, LatentCoordinates, Reembedding | None]:
+    """The same question about lifted embeddings, in which the coordinates are linear."""
+    lift = coordinates.lift
+    if not isinstance(lift, AbstractInvertibleLift):
+        raise NotInvertibleError("cross_effects", lift)
+    lifted = orbits.map(lambda z: lift(z.astype(np.float64)))
+    if reembed is None:
+        return lifted, coordinates.flat, None
+    return lifted, coordinates.flat, lambda h: lift(to_numpy(reembed(lift.inverse(h))))
 
 
 def _check(orbits: Any, coordinates: Any, reembed: Any) -> None:

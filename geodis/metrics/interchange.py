@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from geodis.coordinates.latent import LatentCoordinates
+from geodis.coordinates.lift import AbstractInvertibleLift
 from geodis.encoders.modules import as_input, evaluating
-from geodis.errors import LengthError, ParameterError, ShapeError, UnknownNameError
+from geodis.errors import LengthError, NotInvertibleError, ParameterError, ShapeError, UnknownNameError
 from geodis.groups.options import count
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.metrics.result import MetricResult, Status
@@ -41,7 +42,8 @@ def interchange_accuracy(
 
     The activation h of the base becomes h + P(A h' − A h), with h' the source's and A, P the block's rows and columns;
     then the network runs on. The expected answers come from the causal model that is tested: if the block alone holds
-    the angle, the answer is the source's angle with everything else of the base.
+    the angle, the answer is the source's angle with everything else of the base. With a lift that can be undone, φ(h)
+    is replaced so, and the network runs on from φ⁻¹ of it.
 
     Parameters
     ----------
@@ -79,6 +81,8 @@ def interchange_accuracy(
     ------
     UnknownNameError, ParameterError, ShapeError, LengthError, FiniteError
         For an unknown layer or block, a layer of another width, pairs of unequal number, NaN.
+    NotInvertibleError
+        For coordinates of a lift that cannot be undone.
 
     References
     ----------
@@ -102,6 +106,7 @@ def interchange_accuracy(
     check_level(level)
     count(n_random, "n_random", 1)
     part = _block(coordinates, block)
+    lift = _invertible(part)
     hooked = _layer(module, layer)
     answers = as_items(expected)
     labels = np.arange(len(answers)) if clusters is None else as_items(clusters)
@@ -118,7 +123,7 @@ def interchange_accuracy(
         raise ShapeError(f"layer {layer!r}", f"(batch, {coordinates.n_features}) when flattened", tuple(rest.shape))
 
     def right(analysis: Array, synthesis: Array) -> Array:
-        swap = _subspace_swap(donors.flatten(1), analysis, synthesis)
+        swap = _subspace_swap(donors.flatten(1), analysis, synthesis, lift)
         return np.asarray(run.answers(swap) == answers)
 
     hits = right(part.analysis, part.synthesis)
@@ -205,7 +210,11 @@ class _Run:
             handle.remove()
 
 
-def _subspace_swap(donors: Tensor, analysis: Array, synthesis: Array) -> Swap:
+def _subspace_swap(donors: Tensor, analysis: Array, synthesis: Array, lift: AbstractInvertibleLift | None) -> Swap:
+    if lift is not None:
+        plain = _subspace_swap(lift(donors.to(torch.float64)), analysis, synthesis, None)
+        return lambda h: lift.inverse(plain(lift(h.to(torch.float64)))).to(h.dtype)
+
     def swap(h: Tensor) -> Tensor:
         a, p = (torch.as_tensor(m, dtype=torch.float64, device=h.device) for m in (analysis, synthesis))
         moved = (donors.to(torch.float64) - h.to(torch.float64)) @ a.T @ p.T
@@ -234,6 +243,12 @@ def _block(coordinates: Any, block: Any) -> LatentCoordinates:
     if isinstance(block, bool) or not isinstance(block, (int, np.integer)):
         raise ParameterError("interchange_accuracy: block", f"an index below {len(coordinates.blocks)}", block)
     return coordinates.only(int(block))
+
+
+def _invertible(coordinates: LatentCoordinates) -> AbstractInvertibleLift | None:
+    if coordinates.lift is not None and not isinstance(coordinates.lift, AbstractInvertibleLift):
+        raise NotInvertibleError("interchange_accuracy", coordinates.lift)
+    return coordinates.lift
 
 
 def _layer(module: Any, layer: Any) -> nn.Module:

@@ -13,7 +13,7 @@ from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.orbits import Orbits
 from geodis.palette import FAINT, FOUND, INK, LINE, NULL
-from geodis.reports.edits import nearest_rows
+from geodis.reports.edits import edited_nearest
 from geodis.reports.plane import Plane, block_name, checked_block, codes_of, plane_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class EditDisplay:
         source, target = _pairs(codes, n_edits, seed)
         step = _steps(codes, source, target)
         z = orbits.z.astype(np.float64)
-        found = nearest_rows(np.asarray(coordinates.edit(z[source], step)), z)
+        found = edited_nearest(coordinates, z, source, step)
         points = _points(coordinates, codes, block, source, target, step)
         return cls(
             *points[:3], source, target, step, found=found, images=pictures, texts=texts, names=points[3],

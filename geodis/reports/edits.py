@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 
-from geodis.coordinates import LatentCoordinates
+from geodis.coordinates import AbstractInvertibleLift, LatentCoordinates
 from geodis.errors import DesignError
 from geodis.linalg import Array
 from geodis.orbits import Orbits
@@ -78,7 +79,7 @@ def edit_unseen(coordinates: LatentCoordinates, fitted: Orbits, unseen: Orbits, 
     parts = []
     for step, predicted in zip(steps, predictions, strict=True):
         wanted = moved_rows(unseen, step)
-        found = nearest_rows(_moved(coordinates, z, step), z)
+        found = edited_nearest(coordinates, z, rows, np.full((len(z), 1), float(step)))
         parts.append(
             (rows, np.full_like(rows, step), wanted, found, nearest_rows(predicted, z) == wanted, unseen.clusters)
         )
@@ -88,12 +89,22 @@ def edit_unseen(coordinates: LatentCoordinates, fitted: Orbits, unseen: Orbits, 
 def edited_top1(coordinates: LatentCoordinates, unseen: Orbits, steps: Sequence[int]) -> float:
     """The share of unseen rows whose edit has the wanted row as nearest neighbour, over all steps."""
     z = unseen.z.astype(np.float64)
-    right = [nearest_rows(_moved(coordinates, z, step), z) == moved_rows(unseen, step) for step in steps]
-    return float(np.mean(right))
+    elements = [np.full((len(z), 1), float(step)) for step in steps]
+    found = [edited_nearest(coordinates, z, np.arange(len(z)), element) for element in elements]
+    return float(np.mean([f == moved_rows(unseen, step) for f, step in zip(found, steps, strict=True)]))
 
 
-def _moved(coordinates: LatentCoordinates, z: Array, step: int) -> Array:
-    return np.asarray(coordinates.edit(z, np.full((len(z), 1), float(step))))
+def edited_nearest(coordinates: LatentCoordinates, z: Array, source: Array, params: Array) -> Array:
+    """The row of `z` that is nearest (cosine) to each row `source` edited by `params`.
+
+    Where a lift cannot be undone there is no edited embedding: then the row whose coordinates are nearest (Euclidean)
+    to the coordinates acted on.
+    """
+    if coordinates.lift is None or isinstance(coordinates.lift, AbstractInvertibleLift):
+        return nearest_rows(np.asarray(coordinates.edit(z[source], params)), z)
+    codes = np.asarray(coordinates.transform(z))
+    moved = np.asarray(coordinates.act(codes[source], params))
+    return np.asarray(cdist(moved, codes).argmin(axis=1))
 
 
 def moved_rows(orbits: Orbits, step: int) -> Array:

@@ -72,10 +72,13 @@ def asked(report: Report) -> str:
     n_invariant = sum(b.irrep.trivial for b in coordinates.blocks)
     found = f"It kept {names or 'no block that the group moves'}"
     most = "up to " if not report.codes.regular else ""
+    where, kind = "the embedding", "dimensions"
+    if coordinates.lift is not None:
+        where, kind = f"nonlinear features of the embedding (a {coordinates.lift.kind} lift)", "features"
     invariant = f" and {n_invariant} invariant coordinate{'s' if n_invariant > 1 else ''}" if n_invariant else ""
     return (
-        f"Does {report.group} act linearly on the embedding? A fit on {len(coordinates.fitted)} items looked in its "
-        f"{coordinates.n_features} dimensions for coordinates that every group element moves by a known matrix. "
+        f"Does {report.group} act linearly on {where}? A fit on {len(coordinates.fitted)} items looked in its "
+        f"{coordinates.n_lifted} {kind} for coordinates that every group element moves by a known matrix. "
         f"{found}{invariant}. Here these coordinates are tested on {report.n_items} other items{clusters}, each "
         f"seen at {most}{report.n_elements} elements: the code of an item at one element, moved by the matrix, is "
         "compared with its code at another."

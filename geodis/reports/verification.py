@@ -142,11 +142,11 @@ def _evidence(
         max_order=max(orders, default=1), ridge=RIDGE, n_null=n_null, level=level, seed=seed, verbose=verbose
     )
     try:
-        return gather(orbits, settings), settings
+        return gather(orbits, settings, coordinates.lift), settings
     except AliasingError as error:
         # Fewer elements than at the fit: the blocks can be scored all the same, only the search could not be.
         settings = replace(settings, max_order=error.usable)
-        return gather(orbits, settings), settings
+        return gather(orbits, settings, coordinates.lift), settings
 
 
 def _nulls(

@@ -1,16 +1,39 @@
-"""Sources of items: digits, sentences, planted codes, turbulent flows."""
+"""Sources of items: digits, sentences, planted codes, turbulent flows, rendered solids."""
 
+from geodis.simulators.cameras import Orthographic as Orthographic
+from geodis.simulators.cameras import Perspective as Perspective
+from geodis.simulators.colours import Gray as Gray
+from geodis.simulators.colours import HueCircle as HueCircle
+from geodis.simulators.composed_sentences import month_negation_sentences as month_negation_sentences
+from geodis.simulators.composed_sentences import month_tense_sentences as month_tense_sentences
 from geodis.simulators.digits import digit_images as digit_images
 from geodis.simulators.digits import digit_split as digit_split
+from geodis.simulators.lights import Light as Light
+from geodis.simulators.lights import XRay as XRay
+from geodis.simulators.lights import headlight as headlight
+from geodis.simulators.minimal_pair_sentences import plural_sentences as plural_sentences
+from geodis.simulators.minimal_pair_sentences import politeness_sentences as politeness_sentences
+from geodis.simulators.minimal_pair_sentences import tense_sentences as tense_sentences
 from geodis.simulators.planted import PlantedBlock as PlantedBlock
 from geodis.simulators.planted import PlantedCode as PlantedCode
 from geodis.simulators.planted import planted as planted
+from geodis.simulators.rendering import Renderer as Renderer
+from geodis.simulators.rendering import depth_twin as depth_twin
 from geodis.simulators.sentences import Sentences as Sentences
 from geodis.simulators.sentences import hour_sentences as hour_sentences
 from geodis.simulators.sentences import month_sentences as month_sentences
 from geodis.simulators.sentences import negation_sentences as negation_sentences
 from geodis.simulators.sentences import number_sentences as number_sentences
 from geodis.simulators.sentences import weekday_sentences as weekday_sentences
+from geodis.simulators.solid_actions import FactorAction as FactorAction
+from geodis.simulators.solid_actions import Hue as Hue
+from geodis.simulators.solid_actions import LightTurn as LightTurn
+from geodis.simulators.solid_actions import Orientation as Orientation
+from geodis.simulators.solid_actions import OutOfPlane as OutOfPlane
+from geodis.simulators.solids import Solids as Solids
+from geodis.simulators.solids import solid_objects as solid_objects
+from geodis.simulators.solids import tumbled as tumbled
+from geodis.simulators.solids import upright as upright
 from geodis.simulators.turbulence import random_velocity as random_velocity
 from geodis.simulators.turbulence import simulate_turbulence as simulate_turbulence
 from geodis.simulators.turbulence import vorticity as vorticity

@@ -1,0 +1,33 @@
+"""Train encoders and coordinates to be equivariant: losses as pure functions, learnable frames and generators."""
+
+from geodis.training.contrastive import canonical_info_nce as canonical_info_nce
+from geodis.training.contrastive import info_nce as info_nce
+from geodis.training.contrastive import nt_xent as nt_xent
+from geodis.training.deep import DeepCoordinates as DeepCoordinates
+from geodis.training.frames import OrthonormalFrame as OrthonormalFrame
+from geodis.training.frames import PlanarGenerator as PlanarGenerator
+from geodis.training.frames import SkewGenerator as SkewGenerator
+from geodis.training.hybrid import weighted_sum as weighted_sum
+from geodis.training.loop import History as History
+from geodis.training.loop import Plan as Plan
+from geodis.training.loop import train as train
+from geodis.training.networks import convnet as convnet
+from geodis.training.networks import mlp as mlp
+from geodis.training.pair_invariants import bilinear_loss as bilinear_loss
+from geodis.training.pair_invariants import euclidean_form as euclidean_form
+from geodis.training.pair_invariants import gram_loss as gram_loss
+from geodis.training.pair_invariants import minkowski_form as minkowski_form
+from geodis.training.pair_invariants import symplectic_form as symplectic_form
+from geodis.training.prediction import absolute as absolute
+from geodis.training.prediction import by_energy as by_energy
+from geodis.training.prediction import by_motion as by_motion
+from geodis.training.prediction import canonical_codes as canonical_codes
+from geodis.training.prediction import noise_weights as noise_weights
+from geodis.training.prediction import pair_prediction_loss as pair_prediction_loss
+from geodis.training.prediction import prediction_loss as prediction_loss
+from geodis.training.spectral_score import pair_score as pair_score
+from geodis.training.spectral_score import spectral_score as spectral_score
+from geodis.training.vicreg import alignment as alignment
+from geodis.training.vicreg import covariance_penalty as covariance_penalty
+from geodis.training.vicreg import variance_hinge as variance_hinge
+from geodis.training.vicreg import vicreg as vicreg
