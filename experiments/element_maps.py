@@ -20,6 +20,7 @@ STEPS = (1, 4, 7, 10, 13, 16, 19, 22)  # h = 15° + k·45°: eight evenly spread
 PRIORS = (0.0, 1.0)  # maps are shrunk to this multiple of the identity
 RIDGES = 10.0 ** np.arange(-8, 3)  # shares of tr(Gram)/p
 FOLDS = 4
+TINY = float(np.finfo(np.float64).tiny) * 1e16
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def fit_element_maps(
     parts = [_moments(c[fold] - shift, steps) for fold in shuffled_folds(n, folds)]
     total = _Moments.sum(parts)
     candidates = [(prior, ridge) for prior in PRIORS for ridge in ridges]
-    errors = sum(_ridge_errors(total - part, part, ridges) for part in parts)
+    errors = np.sum([_ridge_errors(total - part, part, ridges) for part in parts], axis=0)
     best = [candidates[i] for i in errors.argmin(axis=0)]
     fitted = [total.ridge_map(k, prior, ridge) for k, (prior, ridge) in enumerate(best)]
     matrices, centre = np.stack(fitted), shift + total.mean
@@ -142,7 +143,10 @@ class _Moments:
         gram, cross = self.about(self.mean)
         identity = np.eye(len(gram))
         wanted = cross[k] - prior * gram
-        return prior * identity + np.linalg.solve(gram + ridge * _unit(np.trace(gram) / len(gram)) * identity, wanted).T
+        return (
+            prior * identity
+            + np.linalg.solve(gram + ridge * _unit(float(np.trace(gram)) / len(gram)) * identity, wanted).T
+        )
 
 
 def _moments(c: Array, steps: Sequence[int]) -> _Moments:
@@ -154,7 +158,7 @@ def _moments(c: Array, steps: Sequence[int]) -> _Moments:
 
 def _unit(mean_variance: float) -> float:
     """What a ridge of 1 adds to the Gram matrix; never 0, so that a constant code is fitted as one."""
-    return max(float(mean_variance), np.finfo(np.float64).tiny * 1e16)
+    return max(mean_variance, TINY)
 
 
 def _ridge_errors(fit: _Moments, held: _Moments, ridges: Array) -> Array:
@@ -163,7 +167,7 @@ def _ridge_errors(fit: _Moments, held: _Moments, ridges: Array) -> Array:
     held_gram, held_cross = held.about(fit.mean)
     values, basis = np.linalg.eigh(gram)
     values = np.maximum(values, 0.0)
-    weights = 1.0 / (values + ridges[:, None] * _unit(values.mean()))  # (ridges, p)
+    weights = 1.0 / (values + ridges[:, None] * _unit(float(values.mean())))  # (ridges, p)
     inner = basis.T @ held_gram @ basis
     out = []
     for own, wanted in zip(cross, held_cross, strict=True):

@@ -2,8 +2,8 @@
 
 `measures(data)` is a table for `harness.run`, one measure a baseline, so that each is stored as it finishes. A baseline
 is trained once for every setting, `SECONDS` of CPU each, and the setting is chosen on training objects that it was not
-fitted on (`Scored.held_area`); the row is that setting's on unseen objects. Note what a fitted map gives away: of a code that
-knows nothing the best map predicts the mean, ratio ½, where a given ρ has 1.
+fitted on (`Scored.held_area`); the row is that setting's on unseen objects. Note what a fitted map gives away: of a
+code that knows nothing the best map predicts the mean, ratio ½, where a given ρ has 1.
 """
 
 from __future__ import annotations

@@ -34,9 +34,12 @@ from geodis.errors import ParameterError
 from geodis.linalg import Array
 
 __all__ = [
-    "Codes", "ElementMaps", "ErrorRatio", "Representation", "Scored", "circle", "content_1nn", "element_ratio",
+    "GALLERY", "Codes", "ElementMaps", "ErrorRatio", "Representation", "Scored", "circle", "content_1nn",
+    "content_in_galleries", "element_ratio",
     "error_ratio", "fit_element_maps", "per_element_ratio", "planes", "scored", "scored_with_rho",
 ]  # fmt: skip
+
+GALLERY = 40  # objects among which the nearest is sought: the more there are, the harder; others measured with 40
 
 Scaling = Callable[[Array, Blocks], Array]
 
@@ -63,6 +66,7 @@ class Scored:
     degenerate: bool
     content_plain: float
     content_aligned: float
+    content_all: float  # among all unseen objects at once
     held_ratio: float
     held_content: float
     chosen: str
@@ -102,6 +106,13 @@ def content_1nn(codes: Array, matrices: Array | None = None, offsets: Array | No
     near = distances <= distances.min(axis=1, keepdims=True) + 10 * ROUNDING * (c**2).sum(axis=-1).mean()
     item = np.arange(n).repeat(m)
     return float(((near & (item[:, None] == item)).sum(axis=1) / near.sum(axis=1)).mean())
+
+
+def content_in_galleries(codes: Array, matrices: Array | None = None, offsets: Array | None = None) -> float:
+    """Mean of `content_1nn` over disjoint sets of GALLERY objects (over all, where there are fewer)."""
+    last = max(1, len(codes) - GALLERY + 1)
+    found = [content_1nn(codes[i : i + GALLERY], matrices, offsets) for i in range(0, last, GALLERY)]
+    return float(np.mean(found))
 
 
 def _least_distances(rows: Array, power: Array, matrices: Array, offsets: Array | None) -> Array:
@@ -148,8 +159,8 @@ def _with_maps(codes: Codes, name: str, scaling: Scaling) -> Scored:
 
 
 def _few(held: Array) -> Array:
-    """Eight random poses of a hundred objects: the situation in which content is asked for."""
-    some = held[:100]
+    """Eight random poses of three galleries: the situation in which content is asked for."""
+    some = held[: 3 * GALLERY]
     order = np.random.default_rng(0).random(some.shape[:2]).argsort(axis=1)[:, :8]
     return np.take_along_axis(some, order[..., None], axis=1)
 
@@ -164,12 +175,16 @@ def _row(
     offsets: Array | None,
 ) -> Scored:
     """Distances are chosen by the held objects' content (`kept`), both are reported for the `unseen` ones."""
-    on_held = {"plain": content_1nn(kept), "aligned": content_1nn(kept, matrices, offsets)}
-    on_test = {"plain": content_1nn(unseen), "aligned": content_1nn(unseen, matrices, offsets)}
+    distances: dict[str, tuple[Array, ...]] = {"plain": (), "aligned": (matrices,)}
+    if offsets is not None:
+        distances["aligned"] = (matrices, offsets)
+    on_held = {name: content_in_galleries(kept, *given) for name, given in distances.items()}
+    on_test = {name: content_in_galleries(unseen, *given) for name, given in distances.items()}
     distance = max(on_held, key=lambda name: on_held[name])
     return Scored(
         ratio=test.value, content=on_test[distance], dim=unseen.shape[-1],
         degenerate=test.degenerate or held.degenerate,
-        content_plain=on_test["plain"], content_aligned=on_test["aligned"], held_ratio=held.value,
+        content_plain=on_test["plain"], content_aligned=on_test["aligned"],
+        content_all=content_1nn(unseen, *distances[distance]), held_ratio=held.value,
         held_content=on_held[distance], chosen=f"{operator}, {distance} distance",
     )  # fmt: skip

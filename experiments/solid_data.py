@@ -21,7 +21,7 @@ from geodis.linalg import Array
 from geodis.simulators import Light, Orthographic, OutOfPlane, Perspective, Renderer, headlight, solid_objects
 
 Render = Callable[[Array, Array], Array]  # objects (N,), angles (N,) → images (N, H, W) uint8
-N_FIT, N_VIEWS, N_HELD, N_TEST = 4000, 12, 300, 100
+N_FIT, N_VIEWS, N_HELD, N_TEST = 8000, 12, 300, 200
 SIDE, RANDOM, CONTENT = 24, 24, 8
 CHUNK = 5000  # images rendered at once
 

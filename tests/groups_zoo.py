@@ -11,6 +11,7 @@ import torch
 from hypothesis import settings
 
 from geodis.groups import (
+    GL,
     SE,
     SO,
     SO2,
@@ -66,6 +67,8 @@ ZOO = [
     Case(lambda: SE(2), 3),
     Case(lambda: SE(3, spread=2.0), 2),
     Case(Lorentz, 2),
+    Case(lambda: GL(2), 2),
+    Case(lambda: GL(3, spread=0.5), 3),
     Case(lambda: SO2() * Cyclic(3), 2),
     Case(lambda: SO3() * Dihedral(4), 2),
     Case(lambda: Cyclic(4) * Cyclic(3), 3),
@@ -74,6 +77,7 @@ ZOO = [
     Case(lambda: O(3) * SO2(), 1),
     Case(lambda: SE(2) * Cyclic(3), 2),
     Case(lambda: Lorentz() * SO2(), 2),
+    Case(lambda: GL(2) * SO2(), 2),
 ]
 
 zoo = pytest.mark.parametrize("case", ZOO, ids=str)
@@ -102,9 +106,9 @@ def mismatch(a: np.ndarray | torch.Tensor, b: np.ndarray | torch.Tensor) -> floa
 
 
 def connected(group: AbstractGroup) -> bool:
-    """Whether exp reaches every element: no finite factor of more than one element, no reflections."""
+    """Whether exp reaches every element: neither finite factors of more than one element, nor reflections, nor GL(n)."""
     parts = getattr(group, "groups", (group,))
-    return all(part.order in (None, 1) and not isinstance(part, O) for part in parts)
+    return all(part.order in (None, 1) and not isinstance(part, (O, GL)) for part in parts)
 
 
 def homomorphism_error(rep: Representation, group: AbstractGroup, a: torch.Tensor, b: torch.Tensor) -> float:

@@ -96,7 +96,8 @@ class NetworkLift(AbstractLift):
 
 def _frozen(module: nn.Module) -> nn.Module:
     # One memory format, so that a network read from a file rounds as the one that was written.
-    return module.cpu().to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    laid_out: nn.Module = module.cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return laid_out.eval().requires_grad_(False)
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

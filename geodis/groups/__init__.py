@@ -6,6 +6,7 @@ from geodis.groups.euclidean import SE as SE
 from geodis.groups.family import ContinuousFamily as ContinuousFamily
 from geodis.groups.group import AbstractGroup as AbstractGroup
 from geodis.groups.hyperoctahedral import Hyperoctahedral as Hyperoctahedral
+from geodis.groups.linear import GL as GL
 from geodis.groups.lorentz import Lorentz as Lorentz
 from geodis.groups.orthogonal import O as O
 from geodis.groups.parse import parse as parse

@@ -10,6 +10,7 @@ from geodis.groups.dihedral import Dihedral
 from geodis.groups.euclidean import SE
 from geodis.groups.group import AbstractGroup
 from geodis.groups.hyperoctahedral import Hyperoctahedral
+from geodis.groups.linear import GL
 from geodis.groups.lorentz import Lorentz
 from geodis.groups.orthogonal import O
 from geodis.groups.permutations import Permutations
@@ -22,8 +23,10 @@ from geodis.groups.translation import Translation
 
 KNOWN = {
     kind.__name__: kind
-    for kind in (SO2, SO3, SO, O, Cyclic, Dihedral, Permutations, Hyperoctahedral, Translation, Scaling, SE, Lorentz)
-}
+    for kind in (
+        SO2, SO3, SO, O, Cyclic, Dihedral, Permutations, Hyperoctahedral, Translation, Scaling, SE, Lorentz, GL
+    )
+}  # fmt: skip
 
 
 def parse(text: str) -> AbstractGroup:

@@ -11,6 +11,7 @@ from torch import Tensor
 from geodis.groups.cyclic import Cyclic
 from geodis.groups.euclidean import SE
 from geodis.groups.group import AbstractGroup
+from geodis.groups.linear import GL
 from geodis.groups.lorentz import Lorentz
 from geodis.groups.product import Product
 from geodis.groups.scaling import Scaling
@@ -30,7 +31,7 @@ def element_size(group: AbstractGroup, params: Any) -> Array:
     ‖log g‖ where every element has a logarithm: the angle [rad] of SO2 and SO3 (the root of the sum of squared angles
     of SO(n)), the length of a shift, the shorter way round on a torus, |τ| of a scaling; rigid motions and Lorentz
     transformations mix the units of their two parts. The fewest steps of a cyclic group. The Frobenius distance of the
-    matrix of g from 1 for the other groups. Products: the root of the sum of the factors' squares.
+    matrix of g from 1 for the other groups, for GL(n) the mean of the distances of g and g⁻¹. Products: the root of the sum of the factors' squares.
 
     Parameters
     ----------
@@ -70,5 +71,11 @@ def _size(group: AbstractGroup, g: Tensor) -> Tensor:
         return torch.minimum(steps, group.order - steps)
     if isinstance(group, EXPONENTIAL):
         return torch.linalg.vector_norm(group._log(g), dim=-1)
+    if isinstance(group, GL):
+        return (_distance(group, g) + _distance(group, group._inverse(g))) / 2
+    return _distance(group, g)
+
+
+def _distance(group: AbstractGroup, g: Tensor) -> Tensor:
     matrix = group._matrix(g)
     return torch.linalg.matrix_norm(matrix - torch.eye(matrix.shape[-1], dtype=matrix.dtype))

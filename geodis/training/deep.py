@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +59,9 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         trained to be acted on. A code of the action alone would forget the item.
     max_order : int
         Irreps up to this order may appear.
+    irreps : sequence of str, optional
+        Names of the irreps that are rewarded, all non-trivial ones by default. Of a product group, those in which one
+        factor acts ask for disentangled blocks. The spectral layer looks for all.
     min_energy : float
         Blocks are kept above this energy.
     content : float
@@ -113,6 +117,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         n_features: int = 64,
         n_content: int = 16,
         max_order: int = 4,
+        irreps: Sequence[str] | None = None,
         min_energy: float = 0.5,
         content: float = 0.3,
         temperature: float = 0.1,
@@ -139,6 +144,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.n_features = n_features
         self.n_content = n_content
         self.max_order = max_order
+        self.irreps = irreps
         self.min_energy = min_energy
         self.content = content
         self.temperature = temperature
@@ -242,7 +248,9 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             scaled, net = standardize_each(orbits.z), mlp(orbits.n_features, self.n_features, seed=self.random_state)
             return nn.Sequential(scaled, *net).to(self.device)
         network = nn.Sequential(standardize_all(orbits.z), copy.deepcopy(self.network))
-        return network.to(self.device, memory_format=torch.channels_last)  # convolutions are faster so
+        # Convolutions are faster in this memory format.
+        laid_out: nn.Module = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return laid_out
 
     def _trained(self, network: nn.Module, seen: Orbits, unseen: Orbits) -> History:
         """Train on what the network sees; progress is measured on a fixed batch of the other items."""
@@ -283,7 +291,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return settings | {"rows": fingerprint([seen.z, seen.params, seen.items])}
 
     def _objective(self, limited: bool) -> SpectralObjective:
-        irreps = self.group.irreps(self.max_order)
+        every = self.group.irreps(self.max_order)
+        irreps = every if self.irreps is None else tuple(self.group.irrep(name) for name in self.irreps)
         return SpectralObjective.of(irreps, limited, self.n_content, self.content, self.temperature)
 
     def _layer(self, lift: NetworkLift) -> LinearCoordinates:

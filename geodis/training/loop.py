@@ -220,7 +220,7 @@ def _step(
     value = loss(step)
     if not torch.isfinite(value):
         raise FiniteError(f"the loss at step {step}", 1, "Lower the learning rate, or scale the input.")
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     nn.utils.clip_grad_norm_(parameters, clip)
     optimizer.step()
     return float(value.detach())

@@ -1,0 +1,146 @@
+"""Question: do pose, hue and light each get blocks of their own, in coordinates of objects never seen.
+
+`DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; rewarded are the irreps in which one factor acts, and blocks
+of those are looked at. On unseen objects, each factor is then moved alone:
+
+overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which factor f moves the code
+share       of what moves the blocks of factor f, the part that f itself moves: the least over factors
+inflation   of the error, when the operator of a step is fitted on one object and used on others
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from baseline_training import UNLIMITED
+from torch import nn
+
+from geodis import DeepCoordinates, LatentCoordinates
+from geodis.groups import SO2
+from geodis.linalg import Array
+from geodis.simulators import FactorAction, Hue, HueCircle, LightTurn, OutOfPlane, Renderer, Solids, solid_objects
+from geodis.training import convnet
+
+SECONDS = 240.0
+N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
+N_ACTING, N_CONTENT = 48, 16
+N_STEPS = 24  # of a factor's orbit
+ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
+GROUP = SO2() * SO2() * SO2()
+SEE = Renderer(colour=HueCircle())
+CHUNK = 5000
+
+
+def rows(seed: int, seconds: float = SECONDS) -> dict[str, float]:
+    """Overlap, least share, inflation of the swap; how many blocks each factor has."""
+    torch.set_num_threads(1)
+    coordinates = trained(seed, seconds)
+    blocks = {f: [b for b in coordinates.blocks if b.irrep.factors == (f,)] for f in range(3)}
+    counts = {f"factors.blocks_{name}": float(len(blocks[f])) for f, name in enumerate(("pose", "hue", "light"))}
+    if not all(blocks.values()):  # a factor without a block is no disentanglement
+        return {"factors.overlap": 1.0, "factors.share_min": 0.0, "factors.swap_inflation": float(2**10)} | counts
+    columns = {f: [row for block in own for row in block.rows] for f, own in blocks.items()}
+    kept = [row for own in columns.values() for row in own]
+    moved = [orbits_of(coordinates, f, seed) for f in range(3)]
+    return {
+        "factors.overlap": overlap([x[..., kept] for x in moved], [len(columns[f]) for f in range(3)]),
+        "factors.share_min": min(share(moved, f, columns[f]) for f in range(3)),
+        "factors.swap_inflation": max(inflation(moved[f], [list(b.rows) for b in blocks[f]]) for f in range(3)),
+    } | counts
+
+
+def trained(seed: int, seconds: float) -> LatentCoordinates:
+    """From pixels; views at independent random pose, hue and light."""
+    images, elements = fitted(seed)
+    n, m = elements.shape[:2]
+    network = nn.Sequential(
+        nn.Unflatten(1, images.shape[2:]), convnet(N_ACTING + N_CONTENT, images.shape[2:], seed=seed)
+    )  # fmt: skip
+    single = [rep.name for rep in GROUP.irreps(2) if rep.coupling == "disentangled"]
+    estimator = DeepCoordinates(
+        GROUP, network, n_content=N_CONTENT, max_order=2, irreps=single, held_out=0.1, max_steps=UNLIMITED,
+        max_seconds=seconds, patience=None, random_state=seed,
+    )  # fmt: skip
+    estimator.fit(flat(images), elements.reshape(n * m, 3), items=np.repeat(np.arange(n), m))
+    return estimator.coordinates_
+
+
+@cache
+def fitted(seed: int) -> tuple[Array, Array]:
+    """Training views: images (n, m, 3, H, W) uint8 and elements (n, m, 3)."""
+    objects, elements = solid_objects(N_FIT, seed), GROUP.sample(N_FIT * N_VIEWS, seed=seed)
+    who = np.repeat(np.arange(N_FIT), N_VIEWS)
+    images = seen(objects, who, elements)
+    return images.reshape(N_FIT, N_VIEWS, *images.shape[1:]), elements.reshape(N_FIT, N_VIEWS, 3)
+
+
+def seen(objects: Solids, who: Array, elements: Array) -> Array:
+    """Images (N, 3, H, W) uint8."""
+    parts = []
+    for start in range(0, len(who), CHUNK):
+        part = slice(start, start + CHUNK)
+        parts.append(np.round(255 * SEE(ACTION.act(elements[part], objects[who[part]]))).astype(np.uint8))
+    return np.concatenate(parts)
+
+
+def flat(images: Array) -> Array:
+    """Rows in [0, 1]."""
+    return images.reshape(-1, int(np.prod(images.shape[-3:]))).astype(np.float32) / np.float32(255)
+
+
+def orbits_of(coordinates: LatentCoordinates, factor: int, seed: int) -> Array:
+    """Codes (n, N_STEPS, p) of unseen objects while one factor makes a turn and the others stay."""
+    rng = np.random.default_rng([seed, 17])
+    objects = solid_objects(N_TEST, seed + 1000)
+    elements = np.repeat(rng.uniform(-np.pi, np.pi, (N_TEST, 1, 3)), N_STEPS, axis=1)
+    elements[..., factor] += 2 * np.pi * np.arange(N_STEPS) / N_STEPS
+    images = seen(objects, np.repeat(np.arange(N_TEST), N_STEPS), elements.reshape(-1, 3))
+    codes = np.asarray(coordinates.transform(flat(images)))
+    return codes.reshape(N_TEST, N_STEPS, -1).astype(np.float64)
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+def overlap(moved: list[Array], dims: list[int]) -> float:
+    """Max over pairs of factors of ‖B_fᵀB_f'‖_F²/min dim."""
+    frames = []
+    for codes, dim in zip(moved, dims, strict=True):
+        rows = (codes - codes.mean(axis=1, keepdims=True)).reshape(-1, codes.shape[-1])
+        frames.append(np.linalg.svd(rows, full_matrices=False)[2][:dim].T)
+    pairs = [(a, b) for i, a in enumerate(frames) for b in frames[i + 1 :]]
+    return max(float(np.linalg.norm(a.T @ b) ** 2 / min(a.shape[1], b.shape[1])) for a, b in pairs)
+
+
+def share(moved: list[Array], factor: int, columns: list[int]) -> float:
+    """Of the variances that each factor alone gives to these columns, the part of `factor`."""
+    variances = [float(codes[..., columns].var(axis=1).mean()) for codes in moved]
+    return variances[factor] / sum(variances)
+
+
+def inflation(codes: Array, blocks: list[list[int]]) -> float:
+    """E|c(hx') − A_x c(x')|² over E|c(hx) − A_x c(x)|² on elements that A_x was not fitted on, all steps h and blocks.
+
+    A_x is the least-squares map of a step in one block, fitted on every other element of one object's orbit.
+    """
+    own = swapped = 0.0
+    for h in range(1, codes.shape[1]):
+        for columns in blocks:
+            before, after = codes[..., columns], np.roll(codes[..., columns], -h, axis=1)
+            for start in (0, 1):
+                squares = crossed_errors(before, after, slice(start, None, 2), slice(1 - start, None, 2))
+                n = len(squares)
+                own += float(np.trace(squares)) / n
+                swapped += float(squares.sum() - np.trace(squares)) / (n * (n - 1))
+    return swapped / own
+
+
+def crossed_errors(before: Array, after: Array, fit: slice, test: slice) -> Array:
+    """Squared error (n, n) of the map fitted on object x, on the elements `test` of object y."""
+    x, y = before[:, fit], after[:, fit]
+    gram = np.einsum("nmp,nmq->npq", x, x)
+    # A plane that an object hardly has is not to blow its map up.
+    gram += 1e-3 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(gram.shape[-1])
+    maps = np.linalg.solve(gram, np.einsum("nmp,nmq->npq", x, y))
+    errors = np.einsum("ymp,xpq->xymq", before[:, test], maps) - after[None, :, test]
+    return np.asarray((errors**2).sum(axis=(2, 3)))
