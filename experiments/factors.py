@@ -3,7 +3,7 @@
 `DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; rewarded are the irreps in which one factor acts, and blocks
 of those are looked at. On unseen objects, each factor is then moved alone:
 
-overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which factor f moves the code
+overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which f moves the code
 share       of what moves the blocks of factor f, the part that f itself moves: the least over factors
 inflation   of the error, when the operator of a step is fitted on one object and used on others
 """
@@ -23,7 +23,7 @@ from geodis.linalg import Array
 from geodis.simulators import FactorAction, Hue, HueCircle, LightTurn, OutOfPlane, Renderer, Solids, solid_objects
 from geodis.training import convnet
 
-SECONDS = 240.0
+SECONDS = 160.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
 N_ACTING, N_CONTENT = 48, 16
 N_STEPS = 24  # of a factor's orbit

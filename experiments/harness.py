@@ -13,11 +13,14 @@ stopped goes on where it was; the entry goes when the results are written. Flags
 --only KEY   measure this key (repeatable; a row's name stands for its measure); other rows keep their stored values
 --quick      the first seed only; nothing is read or written
 --fresh      forget what a stopped run has stored
+
+Two processes may measure different keys of one table at once: what each has finished is stored under a lock.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import math
 import os
@@ -25,7 +28,8 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,7 +48,12 @@ PACKAGES = {"numpy": "numpy", "scipy": "scipy", "torch": "torch", "sklearn": "sc
 
 
 def run(
-    rows: Mapping[str, Measure], *, results: str | Path, seeds: Iterable[int] = (0,), argv: Sequence[str] | None = None
+    rows: Mapping[str, Measure],
+    *,
+    results: str | Path,
+    seeds: Iterable[int] = (0,),
+    fewer: Mapping[str, Iterable[int]] | None = None,
+    argv: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Measure every row at every seed and write ``{"rows", "seed", "versions", "machine", "command"}`` to `results`.
 
@@ -56,6 +65,8 @@ def run(
         The JSON file; its folder is made if needed.
     seeds : iterable of int
         Seeds; a row's value is the mean over them, `sd` their standard deviation (null for one seed).
+    fewer : mapping of str to iterable of int, optional
+        Other seeds for some measures, such as one for costly baselines.
     argv : sequence of str, optional
         The flags; the command line's by default.
 
@@ -68,19 +79,20 @@ def run(
     if not rows or not seed_list:
         raise ParameterError("rows and seeds", "at least one of each", f"{len(rows)} and {len(seed_list)}")
     args = _parser().parse_args(argv)
-    stored = [] if args.quick else _read(path).get("rows", [])
-    chosen = _choose(args.only, rows, stored)
+    chosen = _choose(args.only, rows, [] if args.quick else _read(path).get("rows", []))
+    seeds_of = {key: [int(seed) for seed in (fewer or {}).get(key, seed_list)] for key in chosen}
     if args.quick:
-        seed_list = seed_list[:1]
-        done = {key: {str(seed): _measure(key, rows[key], seed) for seed in seed_list} for key in chosen}
+        done = {key: {str(seed): _measure(key, rows[key], seed) for seed in seeds_of[key][:1]} for key in chosen}
+        record = _record(_ordered(_summaries(done), rows), seed_list[:1], argv)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        done = _resume(path, rows, chosen, seed_list, args.fresh)
-    kept = [row for row in stored if args.only and _measure_of(row) not in chosen]
-    record = _record(_ordered(_summaries(done) + kept, rows), seed_list, argv)
-    if not args.quick:
-        _write(path, record)
-        _forget(path, chosen)
+        done = _resume(path, rows, seeds_of, args.fresh)
+        with _locked(path):
+            stored = _read(path).get("rows", []) if args.only else []
+            kept = [row for row in stored if _measure_of(row) not in chosen]
+            record = _record(_ordered(_summaries(done) + kept, rows), seed_list, argv)
+            _write(path, record)
+            _forget(path, chosen)
     _print(record["rows"], chosen, path, args.quick)
     return record
 
@@ -107,17 +119,23 @@ def _choose(only: Sequence[str] | None, rows: Mapping[str, Measure], stored: lis
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 def _resume(
-    path: Path, rows: Mapping[str, Measure], chosen: list[str], seeds: list[int], fresh: bool
+    path: Path, rows: Mapping[str, Measure], seeds_of: Mapping[str, list[int]], fresh: bool
 ) -> dict[str, dict[str, Run]]:
     """Every chosen (measure, seed): what a stopped run stored, and the rest measured and stored one by one."""
-    partial = {} if fresh else _read(_partial(path))
-    for key in chosen:
-        runs = partial.setdefault(key, {})
+    if fresh:
+        with _locked(path):
+            _forget(path, list(seeds_of))
+    for key, seeds in seeds_of.items():
         for seed in seeds:
-            if str(seed) not in runs:
-                runs[str(seed)] = _measure(key, rows[key], seed)
+            if str(seed) in _read(_partial(path)).get(key, {}):
+                continue
+            found = _measure(key, rows[key], seed)
+            with _locked(path):
+                partial = _read(_partial(path))
+                partial.setdefault(key, {})[str(seed)] = found
                 _write(_partial(path), partial)
-    return {key: {str(seed): partial[key][str(seed)] for seed in seeds} for key in chosen}
+    partial = _read(_partial(path))
+    return {key: {str(seed): partial[key][str(seed)] for seed in seeds} for key, seeds in seeds_of.items()}
 
 
 def _measure(key: str, measure: Measure, seed: int) -> Run:
@@ -160,6 +178,17 @@ def _measure_of(row: Run) -> str:
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """No other process reads and writes tables in this folder meanwhile."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.stem}.partial.json")
 

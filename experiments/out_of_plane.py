@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from baseline_training import UNLIMITED, Coder, embedded
 from protocol import Codes, Representation, Scored, scored_with_rho
-from solid_data import SolidData, ambiguous, out_of_plane
+from solid_data import SolidData, ambiguous, out_of_plane, xray
 from torch import nn
 
 from geodis import Block, DeepCoordinates, LatentCoordinates
@@ -22,7 +22,7 @@ from geodis.groups import SO2
 from geodis.linalg import Array
 from geodis.training import convnet
 
-SECONDS = 240.0
+SECONDS = 160.0
 THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 N_ACTING, N_CONTENT = 48, 32
 SLACK = 0.005  # of content that a smaller error ratio may cost
@@ -36,6 +36,11 @@ def out_of_plane_rows(seed: int) -> dict[str, float]:
 def ambiguous_rows(seed: int) -> dict[str, float]:
     """Depth that the image hardly shows: orthographic, lit from the camera."""
     return rows("ambiguous", ambiguous(seed), seed)
+
+
+def xray_rows(seed: int) -> dict[str, float]:
+    """Depth that the image does not show: orthographic and transparent."""
+    return rows("xray", xray(seed), seed)
 
 
 def rows(prefix: str, data: SolidData, seed: int, seconds: float = SECONDS) -> dict[str, float]:

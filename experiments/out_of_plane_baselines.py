@@ -23,7 +23,7 @@ from solid_data import SolidData
 
 from geodis.threads import one_blas_thread
 
-SECONDS = 240.0  # of CPU, one thread, a training run
+SECONDS = 160.0  # of CPU, one thread, a training run
 Baseline = Callable[[SolidData, int, float], Coder]
 
 SETTINGS: dict[str, tuple[Baseline, ...]] = {

@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from geodis.linalg import Array
-from geodis.simulators import Light, Orthographic, OutOfPlane, Perspective, Renderer, headlight, solid_objects
+from geodis.simulators import Light, Orthographic, OutOfPlane, Perspective, Renderer, XRay, headlight, solid_objects
 
 Render = Callable[[Array, Array], Array]  # objects (N,), angles (N,) → images (N, H, W) uint8
 N_FIT, N_VIEWS, N_HELD, N_TEST = 8000, 12, 300, 200
@@ -53,8 +53,14 @@ def out_of_plane(seed: int) -> SolidData:
 
 @cache
 def ambiguous(seed: int) -> SolidData:
-    """Ambiguous depth: orthographic, lit from the camera, so that neither size nor shading tells near from far."""
+    """Ambiguous depth: orthographic, lit from the camera: neither size nor shading tells near from far."""
     return solids(Renderer(camera=Orthographic(), light=headlight()), seed)
+
+
+@cache
+def xray(seed: int) -> SolidData:
+    """Exactly ambiguous depth: orthographic and transparent; an object and its mirror image in depth look the same."""
+    return solids(Renderer(camera=Orthographic(), light=XRay()), seed)
 
 
 def solids(renderer: Renderer, seed: int, **sizes: int) -> SolidData:

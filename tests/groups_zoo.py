@@ -106,7 +106,7 @@ def mismatch(a: np.ndarray | torch.Tensor, b: np.ndarray | torch.Tensor) -> floa
 
 
 def connected(group: AbstractGroup) -> bool:
-    """Whether exp reaches every element: neither finite factors of more than one element, nor reflections, nor GL(n)."""
+    """Whether exp reaches every element: no finite factor of more than one element, no O(n), no GL(n)."""
     parts = getattr(group, "groups", (group,))
     return all(part.order in (None, 1) and not isinstance(part, (O, GL)) for part in parts)
 

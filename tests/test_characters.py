@@ -9,7 +9,7 @@ import pytest
 import torch
 from groups_zoo import ZOO, Case, compact, homomorphism_error
 
-from geodis.groups import SE, SO, SO2, SO3, Cyclic, Dihedral, Lorentz, Representation, Scaling
+from geodis.groups import GL, SE, SO, SO2, SO3, Cyclic, Dihedral, Lorentz, Representation, Scaling
 from geodis.groups.characters import check_irreps, check_representations, commutant, frobenius_schur, inner_product
 
 
@@ -33,7 +33,7 @@ def test_commutants_by_null_space(case: Case) -> None:
 
 
 def test_commutants_of_noncompact_groups() -> None:
-    for group in (Lorentz(), Scaling(), SE(2), SE(3), Lorentz() * SO2()):
+    for group in (Lorentz(), Scaling(), SE(2), SE(3), Lorentz() * SO2(), GL(2), GL(3)):
         for rep in group.irreps(2):
             if rep.dim <= 12:
                 assert len(commutant(rep, group)) == rep.commutant_dim, rep.name

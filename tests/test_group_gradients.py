@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geodis.groups import SE, SO, SO2, SO3, Lorentz, Translation
+from geodis.groups import GL, SE, SO, SO2, SO3, Lorentz, Translation
 from geodis.groups.rotations import rotation3, vector_of_matrix
 
 
@@ -25,6 +25,24 @@ def test_gradients(group: SO3, size: float) -> None:
         lambda x: group.compose(b, group.compose(group.exp(x), b)),
         lambda x: group.log(group.exp(x)),
         lambda x: group.irreps(2)[-1](x),
+    ):
+        assert torch.autograd.gradcheck(function, (a,), eps=1e-6, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("size", [0.0, 1e-4, 0.8, 2.0])
+def test_gradients_of_matrices(n: int, size: float) -> None:
+    """The same for GL(n), whose parameters are no algebra coefficients; also where eigenvalues coincide."""
+    group, rng = GL(n), np.random.default_rng(0)
+    a = rng.standard_normal((3, n * n))
+    a = torch.as_tensor(a * size / np.linalg.norm(a, axis=-1, keepdims=True)).requires_grad_()
+    b = torch.as_tensor(group.sample(3, rng))
+    for function in (
+        group.exp,
+        lambda x: group.log(group.exp(x)),
+        lambda x: group.inverse(group.exp(x)),
+        lambda x: group.compose(b, group.compose(group.exp(x), b)),
+        *(lambda x, rep=rep: rep(group.exp(x)) for rep in group.irreps(n)[1:]),
     ):
         assert torch.autograd.gradcheck(function, (a,), eps=1e-6, atol=1e-6, rtol=1e-4)
 

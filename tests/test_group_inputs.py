@@ -8,6 +8,7 @@ from groups_zoo import Case, zoo
 
 from geodis.errors import FiniteError, ParameterError, ShapeError, UnknownNameError
 from geodis.groups import (
+    GL,
     SE,
     SO,
     SO2,
@@ -52,7 +53,7 @@ def test_malformed_elements_are_named_errors(case: Case) -> None:
         with pytest.raises(FiniteError):
             group.exp(np.full((2, group.tangent_dim), np.inf))
     with pytest.raises(ShapeError):
-        group.compose(np.zeros((2, group.n_params)), np.zeros((3, group.n_params)))
+        group.compose(group.identity(2), group.identity(3))
     for call in (group.sample, group.identity, lambda n: group.orbit(n, 2), lambda n: group.orbit(2, n), group.irreps):
         for bad in (-1, 1.5, "3", None, True):
             with pytest.raises(ParameterError):
@@ -74,6 +75,9 @@ def test_malformed_elements_are_named_errors(case: Case) -> None:
         (O(2), [0.3, 2.0]),
         (O(3), [0.0, 0.0, 0.0, 0.5]),
         (SO2() * Cyclic(3), [0.5, 0.5]),
+        (GL(2), [0.0, 0.0, 0.0, 0.0]),
+        (GL(2), [1e9, 2e9, 2e9, 4e9]),
+        (GL(3), [1e-200, 0.0, 0.0, 0.0, 1e-200, 0.0, 0.0, 0.0, 1e-215]),
     ],
     ids=str,
 )
@@ -101,6 +105,10 @@ def test_outside_the_group(group: Cyclic, outside: list[float]) -> None:
         lambda: O(2.0),
         lambda: O(3).log([[0.0, 0.0, 0.0, 1.0]]),
         lambda: SO("3"),
+        lambda: GL(1),
+        lambda: GL(2, spread=-1.0),
+        lambda: GL(2).log([[1.0, 0.0, 0.0, -1.0]]),
+        lambda: GL(2).log([[-1.0, 0.0, 0.0, -2.0]]),
         lambda: SE(4),
         lambda: SE(2, spread=0),
         lambda: Translation(0),

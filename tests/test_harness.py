@@ -141,3 +141,27 @@ def test_what_cannot_be_a_result_is_a_named_error(harness, results):
     results.write_text("{")
     with pytest.raises(FileFormatError):
         harness.run({"a": Counter()}, results=results, seeds=[0], argv=[])
+
+
+def test_a_measure_may_have_seeds_of_its_own(harness, tmp_path):
+    seen = {"dear": [], "cheap": []}
+    table = {name: lambda seed, name=name: seen[name].append(seed) or float(seed) for name in seen}
+    record = harness.run(table, results=tmp_path / "t.json", seeds=range(3), fewer={"dear": [2]}, argv=[])
+    assert seen == {"dear": [2], "cheap": [0, 1, 2]}
+    assert [(row["key"], row["value"], row["n_seeds"]) for row in record["rows"]] == [
+        ("dear", 2.0, 1),
+        ("cheap", 1.0, 3),
+    ]
+
+
+def test_two_processes_may_measure_one_table(harness, tmp_path):
+    """What another process stores while a measure runs is neither lost nor measured again."""
+    results = tmp_path / "t.json"
+    table = {"a": lambda seed: 1.0}
+
+    def during(seed):
+        harness.run(table, results=results, argv=["--only", "a"])
+        return 2.0
+
+    record = harness.run(table | {"b": during}, results=results, argv=["--only", "b"])
+    assert {row["key"]: row["value"] for row in record["rows"]} == {"a": 1.0, "b": 2.0}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from geodis.errors import ParameterError, UnknownNameError
 from geodis.groups import (
+    GL,
     SE,
     SO,
     SO2,
@@ -100,6 +101,8 @@ def test_product_names() -> None:
         (Scaling(), "a=(1,2)"),
         (SE(2), "l=1"),
         (Lorentz(), "spinor"),
+        (GL(3), "v"),
+        (GL(3), "V**"),
         (SO2() * Cyclic(3), "m=1"),
         (SO2() * Cyclic(3), "m=-1⊗k=1"),
         (SO2() * Cyclic(3), "m=1⊗k=1⊗k=1"),

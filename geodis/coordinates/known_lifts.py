@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from geodis.coordinates.flow_lift import FlowLift
 from geodis.coordinates.lift import AbstractLift
 from geodis.coordinates.lifts import FourierLift, NystroemLift, PolynomialLift
 from geodis.coordinates.network_lift import NetworkLift
@@ -18,6 +19,7 @@ KNOWN_LIFTS: tuple[type[AbstractLift], ...] = (
     NystroemLift,
     PolynomialLift,
     NetworkLift,
+    FlowLift,
 )
 
 

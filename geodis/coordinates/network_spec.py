@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from geodis.coordinates.standardize import Standardize
+from geodis.coordinates.unit_norm import UnitNorm
 from geodis.errors import ParameterError
 
 # The arguments that determine a layer, read back from the attributes that torch keeps them in.
@@ -34,6 +35,7 @@ ARGUMENTS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Softplus: (),
     nn.Identity: (),
     Standardize: ("n_features",),
+    UnitNorm: (),
 }
 WITH_BIAS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 KINDS = {kind.__name__: kind for kind in ARGUMENTS}

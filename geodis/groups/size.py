@@ -31,7 +31,8 @@ def element_size(group: AbstractGroup, params: Any) -> Array:
     ‖log g‖ where every element has a logarithm: the angle [rad] of SO2 and SO3 (the root of the sum of squared angles
     of SO(n)), the length of a shift, the shorter way round on a torus, |τ| of a scaling; rigid motions and Lorentz
     transformations mix the units of their two parts. The fewest steps of a cyclic group. The Frobenius distance of the
-    matrix of g from 1 for the other groups, for GL(n) the mean of the distances of g and g⁻¹. Products: the root of the sum of the factors' squares.
+    matrix of g from 1 for the other groups, for GL(n) the mean of the distances of g and g⁻¹. Products: the root of
+    the sum of the factors' squares.
 
     Parameters
     ----------

@@ -1,13 +1,19 @@
 """Train encoders and coordinates to be equivariant: losses as pure functions, learnable frames and generators."""
 
+from geodis.training.abstract_objective import AbstractObjective as AbstractObjective
+from geodis.training.action_views import ActionViews as ActionViews
+from geodis.training.care import CARE as CARE
 from geodis.training.contrastive import canonical_info_nce as canonical_info_nce
 from geodis.training.contrastive import info_nce as info_nce
 from geodis.training.contrastive import nt_xent as nt_xent
 from geodis.training.deep import DeepCoordinates as DeepCoordinates
+from geodis.training.explicit import Spectral as Spectral
 from geodis.training.frames import OrthonormalFrame as OrthonormalFrame
 from geodis.training.frames import PlanarGenerator as PlanarGenerator
 from geodis.training.frames import SkewGenerator as SkewGenerator
+from geodis.training.given_views import GivenViews as GivenViews
 from geodis.training.hybrid import weighted_sum as weighted_sum
+from geodis.training.hybrid_objective import Hybrid as Hybrid
 from geodis.training.loop import History as History
 from geodis.training.loop import Plan as Plan
 from geodis.training.loop import train as train
@@ -25,9 +31,14 @@ from geodis.training.prediction import canonical_codes as canonical_codes
 from geodis.training.prediction import noise_weights as noise_weights
 from geodis.training.prediction import pair_prediction_loss as pair_prediction_loss
 from geodis.training.prediction import prediction_loss as prediction_loss
+from geodis.training.selfsupervised import train_encoder as train_encoder
+from geodis.training.simclr import SimCLR as SimCLR
 from geodis.training.spectral_score import pair_score as pair_score
 from geodis.training.spectral_score import spectral_score as spectral_score
+from geodis.training.trained_encoder import TrainedEncoder as TrainedEncoder
 from geodis.training.vicreg import alignment as alignment
 from geodis.training.vicreg import covariance_penalty as covariance_penalty
 from geodis.training.vicreg import variance_hinge as variance_hinge
 from geodis.training.vicreg import vicreg as vicreg
+from geodis.training.vicreg_objective import VICReg as VICReg
+from geodis.training.views import AbstractViews as AbstractViews
