@@ -31,8 +31,8 @@ from geodis.simulators import digit_images, digit_split
 from geodis.training import convnet
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-ENCODER_SECONDS = 60.0  # of the classifier of solids
-SECONDS = 120.0  # of the learned map
+ENCODER_SECONDS = 50.0  # of the classifier of solids
+SECONDS = 80.0  # of the learned map
 N_FAMILIES = 28
 
 

@@ -1,7 +1,7 @@
 """Question: how much of the error is in the images, and no code could take it away.
 
-The simulator knows the heading θ of every view, from the front of its family. An equivariant code holds e^{imθ}, up to
-a constant of the object. The best guess of it from one image has the error 1 − E|E[e^{imθ} | image]|², as a share of its
+The simulator knows the heading θ of every view, from the front of its family. An equivariant code holds e^{imθ} up to a
+constant of the object. The best guess of it from one image has the error 1 − E|E[e^{imθ} | image]|², as a share of its
 variance. A network of the same kind, trained on the true headings of the training objects for the same time, estimates
 it from above, on unseen objects: mean over m = 1, 2.
 """

@@ -21,7 +21,7 @@ from geodis.linalg import Array
 from geodis.simulators import Orientation, Renderer, Solids, solid_objects
 from geodis.training import convnet
 
-SECONDS = 240.0
+SECONDS = 160.0
 N_FIT, N_VIEWS, N_TEST, N_TEST_VIEWS = 8000, 12, 100, 6
 N_ACTING, N_CONTENT = 48, 16
 CHUNK = 5000

@@ -7,7 +7,8 @@ from geodis.cli.encode import encode
 from geodis.cli.fit import fit
 from geodis.cli.scan import scan
 from geodis.cli.spectrum import spectrum
+from geodis.cli.train import train
 from geodis.cli.verify import verify
 
-for _command in (spectrum, scan, fit, verify, edit, encode, demo):
+for _command in (spectrum, scan, fit, verify, edit, encode, train, demo):
     app.command()(_command)

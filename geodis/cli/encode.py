@@ -36,8 +36,8 @@ def encode(
         str,
         typer.Option(
             "--model",
-            help="minilm, digits, turbulence (shipped), an .onnx file, or a folder of a transformers or "
-            "sentence-transformers model.",
+            help="minilm, digits, turbulence (shipped), what `geodis train` saved (.safetensors), an .onnx file, or a "
+            "folder of a transformers or sentence-transformers model.",
             show_default=False,
         ),
     ],

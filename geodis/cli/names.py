@@ -28,7 +28,7 @@ class Wish:
 
 # --- models -----------------------------------------------------------------------------------------------------------
 def model_called(name: str) -> Any:
-    """A shipped model by its name, an .onnx file, or a folder of transformers or sentence-transformers."""
+    """A shipped model by its name, what `geodis train` saved, an .onnx file, or a folder of a pretrained model."""
     shipped = {"minilm": _minilm, "digits": _digits, "turbulence": _turbulence}
     path = Path(name)
     if name in shipped:
@@ -38,9 +38,15 @@ def model_called(name: str) -> Any:
         from geodis.formats.readers import existing
 
         return load_onnx(existing(path))
+    if path.suffix.lower() == ".safetensors":
+        from geodis.formats.readers import existing
+        from geodis.training import TrainedEncoder
+
+        return TrainedEncoder.load(existing(path)).model
     if path.is_dir():
         return _folder(path)
-    raise UnknownNameError("model", name, ", ".join(shipped) + ", an .onnx file, a folder of a transformers model")
+    known = ", ".join(shipped) + ", what `geodis train` saved (.safetensors), an .onnx file, a folder of a "
+    raise UnknownNameError("model", name, known + "transformers model")
 
 
 def _minilm() -> Any:
@@ -86,8 +92,10 @@ def layer_called(text: str | None, model: Any) -> str | int | None:
     """A layer's name; of a transformers model, a number is that of a hidden state."""
     from geodis.encoders import PreparedModel
     from geodis.encoders.fingerprints import is_called
+    from geodis.encoders.pretrained import is_transformer
 
-    numbered = isinstance(model, PreparedModel) or is_called(model, "SentenceTransformer", "sentence_transformers")
+    module = model.module if isinstance(model, PreparedModel) else model
+    numbered = is_transformer(module) or is_called(module, "SentenceTransformer", "sentence_transformers")
     return int(text) if text is not None and text.isdecimal() and numbered else text
 
 

@@ -22,7 +22,8 @@ def scan(
         str,
         typer.Option(
             "--model",
-            help="minilm, digits, turbulence (shipped), or a folder of a transformers or sentence-transformers model.",
+            help="minilm, digits, turbulence (shipped), what `geodis train` saved (.safetensors), or a folder of a "
+            "transformers or sentence-transformers model.",
             show_default=False,
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
@@ -39,11 +40,11 @@ class AbstractInvertibleNetwork(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor) -> Tensor:
-        """h = φ(z), `(N, D) → (N, D)`."""
+        """The map φ, `(N, D) → (N, D)`."""
 
     @abstractmethod
     def inverse(self, h: Tensor) -> Tensor:
-        """z = φ⁻¹(h), `(N, D) → (N, D)`."""
+        """Its inverse φ⁻¹, `(N, D) → (N, D)`."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
@@ -252,6 +253,19 @@ class InvertibleSequence(AbstractInvertibleNetwork):
     @property
     def _layers(self) -> list[AbstractInvertibleNetwork]:
         return [layer for layer in self.layers if isinstance(layer, AbstractInvertibleNetwork)]
+
+
+def on_principal_axes(network: AbstractInvertibleNetwork, z: Array) -> InvertibleSequence:
+    """A copy of the network behind the principal axes of rows (N, D).
+
+    Raises
+    ------
+    ParameterError
+        For a network of another dimension.
+    """
+    if network.n_features != z.shape[1]:
+        raise ParameterError("network", f"an invertible one of R^{z.shape[1]}", f"one of R^{network.n_features}")
+    return InvertibleSequence(PrincipalAxes.fitted(z, network.n_leading), copy.deepcopy(network))
 
 
 KINDS: dict[str, type[AbstractInvertibleNetwork]] = {

@@ -4,4 +4,5 @@ from geodis.formats.readers import read_orbits as read_orbits
 from geodis.formats.sources import read_fields as read_fields
 from geodis.formats.sources import read_images as read_images
 from geodis.formats.sources import read_texts as read_texts
+from geodis.formats.views import read_views as read_views
 from geodis.formats.writers import write_orbits as write_orbits

@@ -109,7 +109,7 @@ def read_orbits(
     """
     rows = read_rows(path, z=z, params=params, items=items, clusters=clusters)
     elements, labels = _needed(path, "params", rows.params), _needed(path, "items", rows.items)
-    orbits = Orbits.from_arrays(rows.z, elements, labels, _settled(path, group, rows.group), rows.clusters)
+    orbits = Orbits.from_arrays(rows.z, elements, labels, settled(path, group, rows.group), rows.clusters)
     return replace(orbits, detours=rows.detours)
 
 
@@ -146,7 +146,7 @@ def read_array(path: str | Path) -> Array:
         For a file that holds no array of numbers or words, or none at all.
     """
     file = existing(path)
-    with _readable(file, "an array (.npy)"), file.open("rb") as stream:
+    with readable(file, "an array (.npy)"), file.open("rb") as stream:
         array = np.load(stream, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ContentError(file, "one array (.npy)", "an archive of arrays", "Call it .npz.")
@@ -180,20 +180,21 @@ def _reader(file: Path) -> Callable[[Path, Wanted], Rows]:
 
 
 def _npz(file: Path, wanted: Wanted) -> Rows:
-    with _readable(file, "an archive of arrays (.npz)"), file.open("rb") as stream:
+    with readable(file, "an archive of arrays (.npz)"), file.open("rb") as stream:
         archive = np.load(stream, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ContentError(file, "an archive of arrays (.npz)", "one array", "Call it .npy.")
         keys = list(archive.files)
         parts = {name: key for name in ALIASES if (key := _key(file, name, wanted[name], keys)) is not None}
-        arrays = {name: _member(archive, key) for name, key in parts.items() if key in keys}
-        group = str(_member(archive, "group")) if "group" in keys else None
-        apart = [_member(archive, key) for key in DETOURS] if set(DETOURS) <= set(keys) else []
+        arrays = {name: member(archive, key) for name, key in parts.items() if key in keys}
+        group = str(member(archive, "group")) if "group" in keys else None
+        apart = [member(archive, key) for key in DETOURS] if set(DETOURS) <= set(keys) else []
     rows = _rows(file, arrays | {name: read_array(key) for name, key in parts.items() if key not in keys}, group)
     return replace(rows, detours=Detours(*apart)) if apart else rows
 
 
-def _member(archive: Any, key: str) -> Array:
+def member(archive: Any, key: str) -> Array:
+    """One array of an archive."""
     array = archive[key]
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{key!r} is no array")
@@ -269,7 +270,8 @@ def _unpacked(labels: Array) -> Array:
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
-def _settled(path: str | Path, given: AbstractGroup | str | None, named: AbstractGroup | None) -> AbstractGroup:
+def settled(path: str | Path, given: AbstractGroup | str | None, named: AbstractGroup | None) -> AbstractGroup:
+    """The group that was given or that the file names; a named error without, or where they differ."""
     group = parse(given) if isinstance(given, str) else given
     if group is None:
         if named is None:
@@ -281,7 +283,7 @@ def _settled(path: str | Path, given: AbstractGroup | str | None, named: Abstrac
 
 
 @contextmanager
-def _readable(file: Path, expected: str) -> Iterator[None]:
+def readable(file: Path, expected: str) -> Iterator[None]:
     """Errors of numpy and zip about a broken file, as a sentence."""
     try:
         yield

@@ -14,6 +14,10 @@ from geodis.simulators.lights import headlight as headlight
 from geodis.simulators.minimal_pair_sentences import plural_sentences as plural_sentences
 from geodis.simulators.minimal_pair_sentences import politeness_sentences as politeness_sentences
 from geodis.simulators.minimal_pair_sentences import tense_sentences as tense_sentences
+from geodis.simulators.mixing import MixedCode as MixedCode
+from geodis.simulators.mixing import Mixing as Mixing
+from geodis.simulators.mixing import mixed_codes as mixed_codes
+from geodis.simulators.mixing import random_mixing as random_mixing
 from geodis.simulators.planted import PlantedBlock as PlantedBlock
 from geodis.simulators.planted import PlantedCode as PlantedCode
 from geodis.simulators.planted import planted as planted

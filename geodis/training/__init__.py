@@ -1,11 +1,16 @@
 """Train encoders and coordinates to be equivariant: losses as pure functions, learnable frames and generators."""
 
+from geodis.coordinates.invertible_network import AbstractInvertibleNetwork as AbstractInvertibleNetwork
+from geodis.coordinates.invertible_network import CouplingFlow as CouplingFlow
 from geodis.training.abstract_objective import AbstractObjective as AbstractObjective
 from geodis.training.action_views import ActionViews as ActionViews
 from geodis.training.care import CARE as CARE
 from geodis.training.contrastive import canonical_info_nce as canonical_info_nce
 from geodis.training.contrastive import info_nce as info_nce
 from geodis.training.contrastive import nt_xent as nt_xent
+from geodis.training.decoded_coordinates import DecodedCoordinates as DecodedCoordinates
+from geodis.training.decoder_network import deconvnet as deconvnet
+from geodis.training.decoding import fit_decoder as fit_decoder
 from geodis.training.deep import DeepCoordinates as DeepCoordinates
 from geodis.training.explicit import Spectral as Spectral
 from geodis.training.frames import OrthonormalFrame as OrthonormalFrame

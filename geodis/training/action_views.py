@@ -49,6 +49,9 @@ class ActionViews(AbstractViews):
         self.group = action.group
         self.n_items, self.shape = len(self.items), self.items.shape[1:]
 
+    def check_shared(self) -> None:
+        """Any items can be moved by the same step: nothing to refuse."""
+
     def content(self) -> Any:
         """The items and the action's name."""
         return [self.items, repr(self.action)]

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from geodis.coordinates import LatentCoordinates, LinearCoordinates
 from geodis.coordinates.design import read_design
 from geodis.coordinates.energy import orbit_energy
+from geodis.coordinates.flow_lift import lift_of
+from geodis.coordinates.invertible_network import AbstractInvertibleNetwork, on_principal_axes
 from geodis.coordinates.latent import fingerprints
-from geodis.coordinates.network_lift import NetworkLift
+from geodis.coordinates.lift import AbstractLift
 from geodis.coordinates.spectrum import IsotypicSpectrum
 from geodis.coordinates.standardize import standardize_all, standardize_each
 from geodis.encoders import fingerprint
@@ -27,6 +29,7 @@ from geodis.groups import AbstractGroup
 from geodis.linalg import Array, to_numpy
 from geodis.orbits import Orbits, as_items, as_params
 from geodis.training.batches import OrbitBatches
+from geodis.training.edit_refinement import refine_edits, stage
 from geodis.training.loop import History, Plan, train
 from geodis.training.networks import mlp
 from geodis.training.objective import SpectralObjective
@@ -51,7 +54,9 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     group : AbstractGroup
         The group acting.
     network : nn.Module, optional
-        Rows (N, D) → features (N, F); a perceptron by default. The one given is copied, never changed.
+        Rows (N, D) → features (N, F); a perceptron by default. The one given is copied, never changed. One that can
+        be inverted, such as ``CouplingFlow(D)``, gives coordinates that edit embeddings: use ``n_content=0`` with it,
+        since it forgets nothing.
     n_features : int
         F of the default network.
     n_content : int
@@ -93,6 +98,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Energies of the features, cross-fitted on the items that the network has not seen.
     history_ : History
         Losses and evaluations.
+    refinements_ : tuple of History
+        Of an invertible network: those of its edits, which follow. Each gets a third of the steps and of the seconds.
     status_ : str
 
     Examples
@@ -229,8 +236,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         seen, unseen = self._parts(orbits)
         network = self._network(orbits)
         self.history_: History = self._trained(network, seen, unseen)
-        lift = NetworkLift.of(network, orbits.n_features)
-        layer = self._layer(lift).fit_orbits(unseen)
+        self.refinements_: tuple[History, ...] = self._refined(network, seen, unseen)
+        layer = self._layer(lift_of(network, orbits.n_features)).fit_orbits(unseen)
         self.spectrum_: IsotypicSpectrum = layer.spectrum_
         # What the network has seen counts as fitted, too.
         self.coordinates_: LatentCoordinates = replace(layer.coordinates_, fitted=fingerprints(orbits.labels))
@@ -247,6 +254,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.network is None:
             scaled, net = standardize_each(orbits.z), mlp(orbits.n_features, self.n_features, seed=self.random_state)
             return nn.Sequential(scaled, *net).to(self.device)
+        if isinstance(self.network, AbstractInvertibleNetwork):
+            return on_principal_axes(self.network, orbits.z).to(self.device)
         network = nn.Sequential(standardize_all(orbits.z), copy.deepcopy(self.network))
         # Convolutions are faster in this memory format.
         laid_out: nn.Module = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -262,8 +271,11 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         batches = OrbitBatches.of(seen, *sizes, device=self.device)
         rows, elements = OrbitBatches.of(unseen, *sizes, device=self.device).all(EVALUATED)
 
+        # Where all that is there stays, one asks only that the leading directions be ordered by irreps.
+        asked = network.n_leading if isinstance(network, AbstractInvertibleNetwork) else None
+
         def features(z: Tensor, params: Tensor) -> Tensor:
-            return network(z).reshape(*params.shape[:2], -1)
+            return network(z).reshape(*params.shape[:2], -1)[..., :asked]
 
         def loss(step: int) -> Tensor:
             z, params = batches(step)
@@ -283,6 +295,24 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             description="training the map",
         )
 
+    def _refined(self, network: nn.Module, seen: Orbits, unseen: Orbits) -> tuple[History, ...]:
+        """Of an invertible network: train its edits, too."""
+        if not isinstance(network, AbstractInvertibleNetwork) or not self.history_.losses:
+            return ()
+        return refine_edits(
+            network,
+            seen,
+            unseen,
+            lambda lift: self._layer(lift).fit_orbits(seen).coordinates_,
+            self._plan(),
+            batch_items=self.batch_items,
+            seed=self.random_state,
+            device=self.device,
+            checkpoint=self.checkpoint,
+            key=self._key(seen),
+            verbose=self.verbose,
+        )
+
     def _key(self, seen: Orbits) -> dict[str, str] | None:
         """What a checkpoint must agree with to be resumed: the settings of the training and its rows."""
         if self.checkpoint is None:
@@ -293,9 +323,13 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _objective(self, limited: bool) -> SpectralObjective:
         every = self.group.irreps(self.max_order)
         irreps = every if self.irreps is None else tuple(self.group.irrep(name) for name in self.irreps)
-        return SpectralObjective.of(irreps, limited, self.n_content, self.content, self.temperature)
+        objective = SpectralObjective.of(irreps, limited, self.n_content, self.content, self.temperature)
+        if not isinstance(self.network, AbstractInvertibleNetwork):
+            return objective
+        # An invertible network cannot forget how things move: invariant directions are progress, too.
+        return replace(objective, irreps=(*objective.irreps, *(rep for rep in every if rep.trivial)))
 
-    def _layer(self, lift: NetworkLift) -> LinearCoordinates:
+    def _layer(self, lift: AbstractLift) -> LinearCoordinates:
         return LinearCoordinates(
             self.group,
             max_order=self.max_order,
@@ -310,7 +344,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
 
     def _plan(self) -> Plan:
-        return Plan(
+        plan = Plan(
             max_steps=self.max_steps,
             max_seconds=self.max_seconds,
             learning_rate=self.learning_rate,
@@ -318,6 +352,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             evaluate_every=self.evaluate_every,
             patience=self.patience,
         )
+        return stage(plan) if isinstance(self.network, AbstractInvertibleNetwork) else plan
 
     # --- input ----------------------------------------------------------------------------------------------------
     def _check(self) -> None:
@@ -327,6 +362,9 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 raise ParameterError(name, f"an integer ≥ {low}", repr(value))
         if self.network is None and self.n_content >= self.n_features:
             raise ParameterError("n_content", f"fewer than n_features = {self.n_features}", self.n_content)
+        leading = self.network.n_leading if isinstance(self.network, AbstractInvertibleNetwork) else None
+        if leading is not None and self.n_content >= leading:
+            raise ParameterError("n_content", f"fewer than the {leading} leading outputs; 0 is enough", self.n_content)
         if self.network is not None and not isinstance(self.network, nn.Module):
             raise ParameterError("network", "a torch module or None", type(self.network).__name__)
         if not 0.0 < self.held_out < 1.0:

@@ -196,7 +196,7 @@ def train(
                 bar.set_postfix(loss=f"{state.losses[-1]:.3f}", best=f"{state.best_score:.3f}", refresh=False)
                 state.seconds = time.process_time() - began
                 _keep(checkpoint, modules, optimizer, best, state, mark)
-    if status == "out of time" and state.evaluations and state.evaluations[-1][0] != state.step:
+    if status == "out of time" and (not state.evaluations or state.evaluations[-1][0] != state.step):
         best = _evaluated(modules, evaluate, state, best)
     if evaluate is not None and best:
         modules.load_state_dict(best)

@@ -48,10 +48,10 @@ def train_encoder(
     Parameters
     ----------
     network : nn.Module
-        Views (N, *shape) → features (N, F), in float32, such as `convnet(64)` or `mlp(D, 64)`. It is copied, never
+        Views ``(N, *shape)`` → features (N, F), in float32, such as `convnet(64)` or `mlp(D, 64)`. It is copied, never
         changed. Inputs are standardised before it, by constants measured on the items that it sees.
     views : AbstractViews
-        `ActionViews(items, action)` moves items on the spot, `GivenViews(views, params, group)` picks among those given.
+        `ActionViews(items, action)` moves items on the spot, `GivenViews(views, params, group)` picks among given ones.
     objective : AbstractObjective
         `SimCLR`, `VICReg`, `CARE`, `Spectral`, a `Hybrid` of them, or one of yours.
     plan : Plan, optional
@@ -102,12 +102,8 @@ def train_encoder(
     whole.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(x: Tensor) -> Tensor:
-        flat = whole(x.flatten(0, 1).to(device))
-        if flat.ndim != 2 or len(flat) != x.shape[0] * x.shape[1]:
-            raise ShapeError(
-                "network: output", "(N, F), one row a view", tuple(flat.shape), "Pool or flatten at its end."
-            )
-        return flat.unflatten(0, x.shape[:2])
+        rows: Tensor = whole(x.flatten(0, 1).to(device))
+        return rows.unflatten(0, x.shape[:2])
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([seed, step])
@@ -122,6 +118,7 @@ def train_encoder(
 
     whole.eval()
     with torch.no_grad():
+        _try(whole, x.flatten(0, 1)[:2].to(device))
         initial = evaluate()
     sizes = [batch_items, batch_elements, held_out, seed]
     key = None if checkpoint is None else _key(network, views, objective, sizes)
@@ -153,6 +150,17 @@ def _standardized(views: AbstractViews, seen: Array, seed: int) -> list[nn.Modul
 def _layers(network: nn.Module) -> list[nn.Module]:
     """The parts of a sequence, so that layers keep short names."""
     return list(network) if type(network) is nn.Sequential else [network]
+
+
+def _try(whole: nn.Module, x: Tensor) -> None:
+    """Raise a named error unless the network maps views to one row each."""
+    try:
+        out = whole(x)
+    except RuntimeError as error:
+        raise ParameterError("network", f"one that takes views of shape {tuple(x.shape[1:])}", str(error)) from error
+    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != len(x):
+        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ShapeError("network: output", "(N, F), one row a view", got, "Pool or flatten.")
 
 
 def _key(network: nn.Module, views: AbstractViews, objective: AbstractObjective, sizes: list[Any]) -> dict[str, str]:

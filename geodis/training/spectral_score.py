@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -63,11 +64,14 @@ def spectral_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], 
     """
     _check(h, params, irreps)
     white = _whitened(h, ridge)
-    return sum((rep.dim * energies(white, params, rep).relu().square().sum() for rep in irreps), h.new_zeros(()))
+    return sum((_counted(energies(white, params, rep), rep) for rep in irreps), h.new_zeros(()))
 
 
 def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
-    """All λ of one irrep for features with identity covariance (n, m, F), ascending."""
+    """All λ of one irrep for features with identity covariance (n, m, F), ascending, in real arithmetic.
+
+    Those of complex type are solved in their half form, where a plane has one λ, and listed twice.
+    """
     n, m, width = white.shape
     action = rep.half if rep.half is not None else rep.matrices
     rho = action(params.to(torch.float64)).to(white.dtype if rep.half is None else _complex(white.dtype))
@@ -78,15 +82,20 @@ def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
     b = rows.mH @ rows / n
     cov = torch.einsum("nme,nmf->ef", white, white) / (n * m)
     second = torch.kron(torch.eye(d, dtype=white.dtype, device=white.device), cov)
-    return torch.linalg.eigvalsh((m * b - second) / (m - 1))
+    values = torch.linalg.eigvalsh((m * b - second) / (m - 1))
+    return values if rep.half is None else values.repeat_interleave(2)
 
 
 def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, ridge: float = RIDGE) -> Tensor:
     """Σ_ρ d_ρ Σ_r max(0, 1 − 2ν_r)², the same for limited designs and for groups that are not compact.
 
-    L w = ν (L + I) w with the pair loss L = mean ω(h)|W z_k − ρ(h)W z_j|² and the loss I of not acting; then
+    L w = ν (L + I) w with the pair loss L = min_b mean ω(g)|W h_k + b − ρ(g)(W h_j + b)|² over all steps g = g_k g_j⁻¹
+    within items, and the loss I = mean ω(g)|W(h_k − h_j)|² of not acting; ω(g) = 2/(1 + ‖ρ(g)‖²/d). Then
     1 − 2ν = (I − L)/(I + L), which is 1 for an exact block, 0 for one that does no better than standing still. The
-    fixed point is the origin of the features.
+    fixed point −b may lie anywhere: the score does not change when features are mixed linearly or shifted.
+
+    On a limited range irreps are not orthogonal: a direction that follows one may score partly for its neighbours, too,
+    and the sum may exceed F.
 
     Parameters
     ----------
@@ -104,41 +113,89 @@ def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, r
     >>> from geodis.training import pair_score
     >>> factor = torch.from_numpy(Scaling().sample(100, seed=0)).reshape(50, 2, 1)
     >>> size = torch.arange(1.0, 51.0)[:, None, None] * factor.exp()
-    >>> round(float(pair_score(size, factor, [Scaling().irrep("a=1")])), 2)
+    >>> round(float(pair_score(size + 7.0, factor, [Scaling().irrep("a=1")])), 2)
     1.0
     """
     _check(h, params, irreps)
-    return sum(
-        (rep.dim * _pair_energies(h, params, rep, ridge).relu().square().sum() for rep in irreps),
-        h.new_zeros(()),
-    )
+    centred = h - h.mean((0, 1))  # moments are sums of large terms when the mean is large
+    return sum((_counted(pair_energies(centred, params, rep, ridge), rep) for rep in irreps), h.new_zeros(()))
 
 
-def _pair_energies(h: Tensor, params: Tensor, rep: Representation, ridge: float) -> Tensor:
-    m, width = h.shape[1:]
-    before, after = _ordered_pairs(m, h.device)
-    rho = rep.matrices(params.to(torch.float64))
-    step = (rho[:, after] @ torch.linalg.inv(rho[:, before])).to(h.dtype)  # ρ(g_k g_j⁻¹)
-    d = rep.dim
-    weight = 2.0 / (1.0 + step.square().sum((-2, -1)) / d)
-    weight = (weight / weight.sum()).sqrt()[..., None]
-    z, gz = h[:, before] * weight, h[:, after] * weight
-    eye = torch.eye(d, dtype=h.dtype, device=h.device)
-    a = torch.einsum("ab,npe->npabe", eye, gz) - torch.einsum("npab,npe->npabe", step, z)
-    rows = a.reshape(-1, d * width)
-    loss = rows.mT @ rows
-    moved = (gz - z).reshape(-1, width)
-    still = torch.kron(eye, moved.mT @ moved)
-    total = loss + still
-    root = _inverse_cholesky(total, ridge)
+def pair_energies(h: Tensor, params: Tensor, rep: Representation, ridge: float = RIDGE) -> Tensor:
+    """All 1 − 2ν of one representation in real arithmetic, ascending: (d·F,)."""
+    form = PairForm.of(rep.matrices(params.to(torch.float64))).to(h.dtype)
+    loss, still = form.loss(h), torch.kron(torch.eye(rep.dim, dtype=h.dtype, device=h.device), form.still(h))
+    root = _inverse_cholesky(loss + still, ridge)
     return torch.linalg.eigvalsh(root @ (still - loss) @ root.mT)
 
 
-def _ordered_pairs(m: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    index = torch.arange(m, device=device)
-    before, after = torch.meshgrid(index, index, indexing="ij")
-    keep = before != after
-    return before[keep], after[keep]
+@dataclass(frozen=True)
+class PairForm:
+    """The two losses of a pair (L and I of `pair_score`) as quadratic forms in the features, item by item.
+
+    Attributes
+    ----------
+    acting : Tensor (n, m, d, d, m)
+        Σ_pairs ω|W h_k − ρ(g)W h_j|² = Σ W_be h_je acting_jbck h_kf W_cf.
+    tied : Tensor (n, m, d, d)
+        What couples W h to the offset b.
+    free : Tensor (d, d)
+        The inverse of Σ ω (1 − ρ)ᵀ(1 − ρ), by which b is eliminated.
+    moving : Tensor (n, m, m)
+        Σ_pairs ω|W(h_k − h_j)|².
+    """
+
+    acting: Tensor
+    tied: Tensor
+    free: Tensor
+    moving: Tensor
+
+    @classmethod
+    def of(cls, rho: Tensor) -> PairForm:
+        """The forms of elements with matrices ρ (n, m, d, d)."""
+        n, m, d, _ = rho.shape
+        columns = torch.linalg.inv(rho).transpose(1, 2).reshape(n, d, m * d)
+        step = (rho.reshape(n, m * d, d) @ columns).reshape(n, m, d, m, d)  # ρ(g_k g_j⁻¹)_ab at [k, a, j, b]
+        one, pair = (torch.eye(size, dtype=rho.dtype, device=rho.device) for size in (d, m))
+        weight = 2.0 / (1.0 + step.square().sum((2, 4)) / d) * (1.0 - pair)
+        weight = weight / weight.sum()
+        weighted = weight[:, :, None, :, None] * step
+        gram = torch.einsum("nkajb,nkajc->njbc", weighted, step)
+        arriving = weight.sum(2)[..., None, None] * one
+        acting = torch.einsum("njbc,jk->njbck", gram + arriving, pair)
+        acting = acting - weighted.permute(0, 1, 2, 4, 3) - weighted.permute(0, 3, 4, 2, 1)
+        tied = arriving - weighted.sum(3) - weighted.sum(1).permute(0, 2, 3, 1) + gram
+        whole = weighted.sum((0, 1, 3))
+        own = one - whole - whole.mT + gram.sum((0, 1))
+        free = torch.linalg.pinv(own, atol=1e-12, rtol=1e-9, hermitian=True)
+        moving = torch.diag_embed(weight.sum(1) + weight.sum(2)) - weight - weight.mT
+        return cls(acting, tied, free, moving)
+
+    def to(self, dtype: torch.dtype) -> PairForm:
+        """The same in another precision."""
+        return PairForm(self.acting.to(dtype), self.tied.to(dtype), self.free.to(dtype), self.moving.to(dtype))
+
+    def loss(self, h: Tensor) -> Tensor:
+        """L as a form in vec W: features (n, m, F) → (dF, dF)."""
+        n, m, d, _, _ = self.acting.shape
+        width, rows = h.shape[-1], h.reshape(n * m, -1)
+        moved = (self.acting.reshape(n, m * d * d, m) @ h).reshape(n * m, d * d * width)
+        form = (rows.mT @ moved).reshape(width, d, d, width).permute(1, 0, 2, 3).reshape(d * width, d * width)
+        tied = (rows.mT @ self.tied.reshape(n * m, d * d)).reshape(width, d, d).transpose(0, 1).reshape(d * width, d)
+        form = form - tied @ self.free @ tied.mT
+        return (form + form.mT) / 2
+
+    def still(self, h: Tensor) -> Tensor:
+        """I for one row of W: features (n, m, F) → (F, F)."""
+        return torch.einsum("nje,njf->ef", h, self.moving @ h)
+
+
+def _counted(values: Tensor, rep: Representation) -> Tensor:
+    """How many dimensions of the features the energies stand for, each by its square.
+
+    In real arithmetic a copy of complex or quaternionic type has as many solutions W as its commutant has dimensions.
+    """
+    return rep.dim / rep.commutant_dim * values.relu().square().sum()
 
 
 def _whitened(h: Tensor, ridge: float) -> Tensor:

@@ -63,6 +63,7 @@ class AbstractViews(ABC):
         """How many numbers one view is."""
         return prod(self.shape)
 
+    @abstractmethod
     def check_shared(self) -> None:
         """Raise `ParameterError` where no step can be shared by items."""
 
