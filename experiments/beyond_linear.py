@@ -17,6 +17,10 @@ from pathlib import Path  # noqa: E402
 import care_formula  # noqa: E402
 import deep_against_linear  # noqa: E402
 import factors  # noqa: E402
+import group_laws  # noqa: E402
+import heading_posterior  # noqa: E402
+import invertible_edits  # noqa: E402
+import nonlinear_mixing  # noqa: E402
 import orientation  # noqa: E402
 import out_of_plane  # noqa: E402
 import out_of_plane_baselines  # noqa: E402
@@ -32,13 +36,19 @@ ROWS: dict[str, Measure] = {
     "ambiguous": out_of_plane.ambiguous_rows,
     "xray": out_of_plane.xray_rows,
     "so3": orientation.rows,
+    "mixing.so3": nonlinear_mixing.so3,
+    "mixing.o3": nonlinear_mixing.o3,
+    "mixing.gl3": nonlinear_mixing.gl3,
     "factors": factors.rows,
     "deep_vs_linear.digits": deep_against_linear.digits_rows,
     "deep_vs_linear.solids": deep_against_linear.solids_rows,
+    "invertible": invertible_edits.rows,
+    "laws.max_defect": group_laws.max_defect,
     "care.formula_deviation": care_formula.max_deviation,
+    "irreducible": heading_posterior.rows,
     **BASELINES,
 }
-ONCE = {name: (0,) for name in (*BASELINES, "xray")}  # one seed
+ONCE = {name: (0,) for name in (*BASELINES, "xray", "irreducible")}  # one seed
 
 if __name__ == "__main__":
     run(ROWS, results=RESULTS, seeds=SEEDS, fewer=ONCE)

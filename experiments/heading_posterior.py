@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from baseline_training import Pixels, coder, run
 from out_of_plane import SECONDS
-from solid_data import SolidData, Views, ambiguous, out_of_plane, xray
+from solid_data import SolidData, Views, ambiguous
 from torch import Tensor
 
 from geodis.linalg import Array
@@ -23,9 +23,8 @@ ORDERS = (1, 2)
 
 
 def rows(seed: int) -> dict[str, float]:
-    """For identifiable, ambiguous and hidden depth."""
-    kinds = {"outofplane": out_of_plane, "ambiguous": ambiguous, "xray": xray}
-    return {f"{name}.irreducible": unexplained(data(seed), seed) for name, data in kinds.items()}
+    """For ambiguous depth."""
+    return {"ambiguous.irreducible": unexplained(ambiguous(seed), seed)}
 
 
 def unexplained(data: SolidData, seed: int) -> float:

@@ -7,13 +7,19 @@ row has its own, and the test has neither the items nor the elements of the trai
 
 `DeepCoordinates` are trained on items at four elements each, whose parameters are given. R²(G) is of the entries of the
 matrix that is estimated from pairs (c(x), c(gx)) of new items which share a new g: Procrustes over all vector copies
-(for O(3) without the condition on det), for GL(3) total least squares, as both sides of a pair are noisy. R²(x) is of
-the latents, by the best linear map from the coordinates, fitted on other items. Same measures for linear coordinates.
+(for O(3) without the condition on det), for GL(3) least squares. R²(x) is of the latents, by the best linear map from
+the coordinates, fitted on other items. Same measures for linear coordinates.
+
+GL(3) has no end. A network errs where it has seen nothing, and with elements of one law in training and test the few
+largest of the test carry nearly all of the error (R²(G) .993): training elements are spread wider than those of the
+test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -32,7 +38,11 @@ N_ITEMS, N_ELEMENTS = 40_000, 4
 N_TRIALS = 1000  # elements whose recovery is scored
 SHARED = 16  # pairs that share an element, as in EbC's estimate
 FEW = 4
+WIDE = 0.55  # of the logarithms of singular values in training; the test has GL's own .4
+SECONDS = 150.0  # CPU seconds of a training
 UNLIMITED = 10**6
+
+Estimate = Callable[[Array, Array], Array]  # pairs (n, k, 3), (n, k, 3) → matrices (n, 3, 3)
 
 
 @dataclass(frozen=True)
@@ -49,28 +59,26 @@ class World:
         return mixed_codes([(vector, N_VECTORS), (trivial, N_CONTENT)], params, self.mixing, seed=seed)
 
     def pairs(self, n_shared: int, seed: int) -> tuple[MixedCode, Array]:
-        """Items at g₁ and g g₁, with one g for every `n_shared` of them, and the matrices of the N_TRIALS elements."""
-        streams = np.random.default_rng([seed, n_shared]).spawn(2)
-        g = self.group.sample(N_TRIALS, streams[0])
-        start = self.group.sample(N_TRIALS * n_shared, streams[1])
-        moved = self.group.compose(np.repeat(g, n_shared, axis=0), start)
-        codes = self.codes(np.stack([start, moved], axis=1), seed + 10_000 + n_shared)
-        return codes, np.asarray(self.group.matrix(g))
+        """Items x and gx with one g for every `n_shared` items, and the matrices of the N_TRIALS elements g."""
+        g = self.group.sample(N_TRIALS, np.random.default_rng([seed, n_shared]))
+        still = self.group.identity(N_TRIALS * n_shared)
+        params = np.stack([still, np.repeat(g, n_shared, axis=0)], axis=1)
+        return self.codes(params, seed + 10_000 + n_shared), np.asarray(self.group.matrix(g))
 
 
-def so3(seed: int, seconds: float = 150.0) -> dict[str, float]:
+def so3(seed: int, seconds: float = SECONDS) -> dict[str, float]:
     """Rotations."""
-    return rows("so3", world(SO3(), "l=1", seed), procrustes_proper, seed, seconds)
+    return rows("so3", world(SO3(), "l=1", seed), SO3(), procrustes_proper, seed, seconds)
 
 
-def o3(seed: int, seconds: float = 150.0) -> dict[str, float]:
+def o3(seed: int, seconds: float = SECONDS / 2) -> dict[str, float]:
     """Rotations and reflections."""
-    return rows("o3", world(O(3), "h=(1)+", seed), procrustes, seed, seconds)
+    return rows("o3", world(O(3), "h=(1)+", seed), O(3), procrustes, seed, seconds)
 
 
-def gl3(seed: int, seconds: float = 150.0) -> dict[str, float]:
+def gl3(seed: int, seconds: float = SECONDS) -> dict[str, float]:
     """Invertible matrices, condition number 1.9 in the median."""
-    return rows("gl3", world(GL(3), "V", seed), total_least_squares, seed, seconds)
+    return rows("gl3", world(GL(3), "V", seed), GL(3, spread=WIDE), least_squares, seed, seconds)
 
 
 MEASURES = {"mixing.so3": so3, "mixing.o3": o3, "mixing.gl3": gl3}
@@ -81,11 +89,12 @@ def world(group: AbstractGroup, vector: str, seed: int) -> World:
     return World(group, vector, random_mixing(N_LATENT, N_FEATURES, slope=0.1, seed=seed))
 
 
-def rows(name: str, hidden: World, estimate, seed: int, seconds: float) -> dict[str, float]:
-    """R²(G) from many, few and one pair, R²(x), and the linear control's."""
+def rows(
+    name: str, hidden: World, seen: AbstractGroup, estimate: Estimate, seed: int, seconds: float
+) -> dict[str, float]:
+    """R²(G) from many, few and one pair, R²(x), and the linear control's; `seen` draws the training elements."""
     torch.set_num_threads(1)
-    params = hidden.group.orbit(N_ITEMS, N_ELEMENTS, seed=seed + 1000)
-    codes = hidden.codes(params, seed)
+    codes = hidden.codes(seen.orbit(N_ITEMS, N_ELEMENTS, seed=seed + 1000), seed)
     deep, linear = trained(hidden.group, codes, seed, seconds), straight(hidden.group, codes)
     found = {f"mixing.r2_{name}": element_r2(deep, hidden, SHARED, estimate, seed)}
     found[f"mixing.r2_{name}_few"] = element_r2(deep, hidden, FEW, estimate, seed)
@@ -100,11 +109,10 @@ def rows(name: str, hidden: World, estimate, seed: int, seconds: float) -> dict[
 # --- what is compared -------------------------------------------------------------------------------------------------
 def trained(group: AbstractGroup, codes: MixedCode, seed: int, seconds: float) -> LatentCoordinates:
     """Coordinates of a perceptron without normalization: the map to be undone bends smoothly and keeps sizes."""
-    n_acting = 3 * N_VECTORS + 3
-    network = perceptron(N_FEATURES, n_acting + N_CONTENT, seed=seed)
+    network = perceptron(N_FEATURES, N_LATENT, seed=seed)
     estimator = DeepCoordinates(
-        group, network, n_content=N_CONTENT, max_order=1, held_out=0.1, n_null=19, batch_items=256,
-        batch_elements=N_ELEMENTS, learning_rate=4e-3, max_steps=UNLIMITED, max_seconds=seconds, patience=None,
+        group, network, n_content=N_CONTENT, content=0.05, max_order=1, held_out=0.1, n_null=19, batch_items=256,
+        batch_elements=N_ELEMENTS, learning_rate=2e-2, max_steps=UNLIMITED, max_seconds=seconds, patience=None,
         evaluate_every=200, random_state=seed,
     )  # fmt: skip
     return estimator.fit(codes.z, codes.params, items=codes.items).coordinates_
@@ -121,7 +129,7 @@ def perceptron(n_features_in: int, n_features: int, *, width: int = 128, depth: 
     """Leaky rectifiers between linear layers."""
     sizes = [n_features_in, *[width] * depth]
     layers: list[nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [bare(nn.Linear, a, b), nn.LeakyReLU(0.2)]
     net = nn.Sequential(*layers, bare(nn.Linear, width, n_features))
     draw(net, seed)
@@ -129,7 +137,7 @@ def perceptron(n_features_in: int, n_features: int, *, width: int = 128, depth: 
 
 
 # --- the element from pairs -------------------------------------------------------------------------------------------
-def element_r2(coordinates: LatentCoordinates, hidden: World, n_shared: int, estimate, seed: int) -> float:
+def element_r2(coordinates: LatentCoordinates, hidden: World, n_shared: int, estimate: Estimate, seed: int) -> float:
     """1 − Σ|ĝ − g|²/Σ|g − ḡ|² over the entries of N_TRIALS matrices; 0 without vector blocks."""
     codes, true = hidden.pairs(n_shared, seed)
     vectors = vector_codes(coordinates, codes.z, hidden.vector)  # (rows, copies, 3)
@@ -160,11 +168,9 @@ def procrustes_proper(x: Array, y: Array) -> Array:
     return np.asarray(left @ right)
 
 
-def total_least_squares(x: Array, y: Array) -> Array:
-    """The A whose graph {(x, Ax)} is nearest to the pairs, with equal errors in x and y."""
-    both = np.concatenate([x, y], axis=2)
-    graph = np.linalg.eigh(np.swapaxes(both, 1, 2) @ both)[1][:, :, -3:]
-    return np.asarray(graph[:, 3:] @ np.linalg.inv(graph[:, :3]))
+def least_squares(x: Array, y: Array) -> Array:
+    """The A that minimises Σ|y − Ax|²."""
+    return np.asarray(np.swapaxes(y, 1, 2) @ x @ np.linalg.inv(np.swapaxes(x, 1, 2) @ x))
 
 
 # --- the latents ------------------------------------------------------------------------------------------------------

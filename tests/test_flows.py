@@ -53,7 +53,8 @@ def test_a_flow_is_undone_to_rounding_far_from_the_data_too(d, scale):
     assert cycle(lift(lift.inverse(z)), z) < 1e-11
     single = z.astype(np.float32)
     assert lift(single).dtype == np.float32
-    assert cycle(lift.inverse(lift(single)), single) < 1e-5
+    # Rounding h to single precision is all that is lost; a thousand spreads away the flow magnifies it.
+    assert cycle(lift.inverse(lift(single)), single) < (1e-5 if scale <= 1 else 1e-3)
     # It moves something: the identity would pass the lines above.
     assert relative(h, z) > 0.05
 

@@ -79,7 +79,7 @@ def spectral_by_hand(h: np.ndarray, params: np.ndarray, reps: list[Representatio
 
 def pair_by_hand(h: np.ndarray, params: np.ndarray, reps: list[Representation], group: AbstractGroup) -> float:
     """Theory §5, pair by pair, with the offset as an unknown."""
-    n, m, width = h.shape
+    m, width = h.shape[1:]
     total = 0.0
     for rep in reps:
         d = rep.dim
@@ -133,9 +133,10 @@ def test_it_counts_planted_dimensions(case: Case) -> None:
     mixed = torch.cat([code, invariant], dim=-1) @ noise(1, code.shape[-1] + 2, code.shape[-1] + 2)[0]
     assert float(spectral_score(mixed, params, chosen, ridge=EXACT)) == pytest.approx(code.shape[-1], rel=0.03)
     assert float(spectral_score(invariant, params, chosen)) < 0.1
-    shuffled = params[torch.randperm(400, generator=torch.Generator().manual_seed(0))]
-    if group.order is None or group.order > 12:  # of a full orbit every item shows the same elements
-        assert float(spectral_score(mixed, shuffled, chosen)) < 0.3 * code.shape[-1]
+    if group.order == 2:  # both labellings of a swap are right
+        return
+    order = noise(400, params.shape[1], 1).argsort(1).expand(-1, -1, params.shape[2])
+    assert float(spectral_score(mixed, params.gather(1, order), chosen)) < 0.35 * code.shape[-1]
 
 
 @pytest.mark.parametrize("name", PAIRED)
@@ -147,9 +148,8 @@ def test_pairs_count_planted_dimensions(name: str, copies: int) -> None:
     code = planted(reps, params, copies)
     invariant = noise(100, 1, 2).expand(-1, 4, -1)
     mixed = torch.cat([code, invariant], dim=-1) @ noise(1, code.shape[-1] + 2, code.shape[-1] + 2)[0]
-    if reps[0].dim * copies == 2 and reps[0].dim == 1:
-        code = code[..., :1]  # two copies of a character with the same content per item are two, generic ones too
-    assert float(pair_score(mixed, params, reps, ridge=EXACT)) == pytest.approx(reps[0].dim * copies, rel=1e-3)
+    found = float(pair_score(mixed, params, reps, ridge=EXACT))
+    assert code.shape[-1] - 1e-3 < found < 1.02 * code.shape[-1]  # other directions follow by chance, a little
     assert float(pair_score(invariant, params, reps)) < 1e-6
 
 
@@ -245,6 +245,7 @@ def test_degenerate_features_have_finite_gradients(score, kind: str, dtype: torc
     h = h.to(dtype).clone().requires_grad_()
     value = score(h, params, acting(group, 2))
     value.backward()
+    value = value.detach()
     assert torch.isfinite(value)
     assert h.grad is not None
     assert torch.isfinite(h.grad).all()

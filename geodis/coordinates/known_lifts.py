@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch import nn
+
 from geodis.coordinates.flow_lift import FlowLift
 from geodis.coordinates.lift import AbstractLift
 from geodis.coordinates.lifts import FourierLift, NystroemLift, PolynomialLift
@@ -30,13 +32,17 @@ def written_lift(lift: AbstractLift) -> tuple[str, dict[str, Array]]:
     return entry, {f"{PREFIX}{name}": array for name, array in tensors.items()}
 
 
-def read_lift(entry: str | None, tensors: Mapping[str, Array], path: str | Path) -> AbstractLift | None:
+def read_lift(
+    entry: str | None, tensors: Mapping[str, Array], path: str | Path, network: nn.Module | None = None
+) -> AbstractLift | None:
     """The lift of a file with these tensors, from what `written_lift` made; None without an entry.
 
     Raises
     ------
     FileFormatError
         For a kind that is not listed, or features that the coordinates do not fit.
+    ParameterError
+        For a network with layers of its own, when `network` is not given or not fitted by the weights.
     """
     if entry is None:
         return None
@@ -44,7 +50,9 @@ def read_lift(entry: str | None, tensors: Mapping[str, Array], path: str | Path)
     if written["kind"] not in kinds:
         raise FileFormatError(path, f"a lift of a known kind ({', '.join(sorted(kinds))})", repr(written["kind"]))
     own = {name.removeprefix(PREFIX): array for name, array in tensors.items() if name.startswith(PREFIX)}
-    lift = kinds[written["kind"]].from_state(written["config"], own)
+    kind = kinds[written["kind"]]
+    config = written["config"]
+    lift = NetworkLift.from_state(config, own, network) if kind is NetworkLift else kind.from_state(config, own)
     width = tensors["analysis"].shape[1]
     if lift.n_features != width:
         raise FileFormatError(path, f"a lift to {width} features", f"one to {lift.n_features}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from geodis.coordinates.known_lifts import read_lift, written_lift
 from geodis.coordinates.lift import AbstractInvertibleLift, AbstractLift
@@ -321,13 +321,15 @@ class LatentCoordinates:
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=meta))
 
     @classmethod
-    def load(cls, path: str | Path) -> LatentCoordinates:
-        """Read what `save` wrote.
+    def load(cls, path: str | Path, network: nn.Module | None = None) -> LatentCoordinates:
+        """Read what `save` wrote; `network` is needed for coordinates of a network with layers of its own.
 
         Raises
         ------
         FileFormatError
             For a file of another program or version, or with a lift of a kind that is not known.
+        ParameterError
+            Without the network that the file's weights need.
         """
         meta, tensors = read_safetensors(path, FORMAT, VERSION, older=OLDER)
         try:
@@ -349,9 +351,9 @@ class LatentCoordinates:
                 status,
                 json.loads(meta["limited"]),
                 tensors["fitted"],
-                read_lift(meta.get("lift"), tensors, path),
+                read_lift(meta.get("lift"), tensors, path, network),
             )
-        except FileFormatError:
+        except (FileFormatError, ParameterError):
             raise
         except (KeyError, ValueError, TypeError) as error:
             raise FileFormatError(path, "whole coordinates", f"{type(error).__name__}: {error}") from error

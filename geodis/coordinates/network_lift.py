@@ -24,7 +24,7 @@ class NetworkLift(AbstractLift):
 
     Attributes
     ----------
-    module : nn.Module
+    module : nn.Sequential
         The network, on the CPU, in evaluation mode, its parameters frozen.
 
     Examples
@@ -37,13 +37,14 @@ class NetworkLift(AbstractLift):
     (4, 3)
     """
 
-    module: nn.Module
+    module: nn.Sequential
     kind: ClassVar[str] = "network"
 
     @classmethod
     def of(cls, module: nn.Module, n_features_in: int) -> Self:
         """The frozen copy of a network that maps rows (N, D) to rows (N, F)."""
-        kept = _frozen(copy.deepcopy(module))
+        own = copy.deepcopy(module)
+        kept = _frozen(own if isinstance(own, nn.Sequential) else nn.Sequential(own))
         with torch.no_grad():
             out = kept(torch.zeros(1, n_features_in, dtype=_dtype(kept)))
         if out.ndim != 2:
@@ -61,13 +62,13 @@ class NetworkLift(AbstractLift):
         )
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The layers and their weights; of a network with layers of its own only the weights and its name."""
-        network = describe(self.module) if describable(self.module) else None
+        """The layers and their weights; of a network that ends in layers of the user's own only what stands before."""
+        whole = describable(self.module)
         config = {
             "n_features_in": self.n_features_in,
             "n_features": self.n_features,
-            "network": network,
-            "name": type(self.module).__qualname__,
+            "network": describe(self.module if whole else self.module[:-1]),
+            "own": None if whole else type(self.module[-1]).__qualname__,
         }
         return config, {name: x.detach().cpu().numpy().copy() for name, x in self.module.state_dict().items()}
 
@@ -75,28 +76,31 @@ class NetworkLift(AbstractLift):
     def from_state(
         cls, config: Mapping[str, Any], tensors: Mapping[str, Array], network: nn.Module | None = None
     ) -> Self:
-        """The lift with these weights, in the layers that the file describes or else in `network`.
+        """The lift with these weights, in the layers that the file describes and, where it cannot, in `network`.
 
         Raises
         ------
         ParameterError
-            For a network of its own kind when none is given, or one that the weights do not fit.
+            For layers of the user's own when no network is given, or one that the weights do not fit.
         """
-        if network is None and config["network"] is None:
+        if config["own"] is not None and network is None:
             raise ParameterError(
-                "network", f"the network ({config['name']}) whose weights these are", None, "Give `network=` to load."
+                "network", f"the network ({config['own']}) whose weights these are", None, "Give `network=` to load."
             )
-        module = copy.deepcopy(network) if network is not None else build(config["network"])
+        module = nn.Sequential(*build(config["network"]).children())
+        if config["own"] is not None and network is not None:
+            module = nn.Sequential(*module.children(), copy.deepcopy(network))
         try:
             module.load_state_dict({name: torch.from_numpy(x.copy()) for name, x in tensors.items()})
         except RuntimeError as error:
-            raise ParameterError("network", f"a {config['name']} that these weights fit", str(error)) from error
+            what = config["own"] or "network"
+            raise ParameterError("network", f"a {what} that these weights fit", str(error)) from error
         return cls(config["n_features_in"], config["n_features"], _frozen(module))
 
 
-def _frozen(module: nn.Module) -> nn.Module:
+def _frozen(module: nn.Sequential) -> nn.Sequential:
     # One memory format, so that a network read from a file rounds as the one that was written.
-    laid_out: nn.Module = module.cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid_out: nn.Sequential = module.cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return laid_out.eval().requires_grad_(False)
 
 

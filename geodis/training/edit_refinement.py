@@ -17,7 +17,9 @@ from geodis.orbits import Orbits
 from geodis.training.batches import OrbitBatches
 from geodis.training.loop import History, Plan, train
 
-ROUNDS = 2  # frames are solved anew between them; a third gained nothing on the digits
+# Frames are solved anew between rounds. On the digits the held-out error is .091, .056, .047 after 1, 2, 3 rounds of
+# 700 steps: a third still helps, two are a compromise with the time of a fit.
+ROUNDS = 2
 STAGES = ROUNDS + 1  # the spectral score comes first
 EVALUATED = 512  # pairs on which progress is measured
 

@@ -63,6 +63,9 @@ def spectral_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], 
     2.0
     """
     _check(h, params, irreps)
+    oblique = [rep.name for rep in irreps if not rep.orthogonal]
+    if oblique:
+        raise ParameterError("irreps", "orthogonal ones", oblique, "Use `pair_score`.")
     white = _whitened(h, ridge)
     return sum((_counted(energies(white, params, rep), rep) for rep in irreps), h.new_zeros(()))
 
