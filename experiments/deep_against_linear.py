@@ -1,7 +1,7 @@
 """Question: on a frozen encoder, how much of the error of linear coordinates does a learned map take away.
 
-Both get the same embeddings of the same items. The linear coordinates hand out the blocks above the energy that does
-best on the fitted items by (1 − error ratio) · content; the deep ones the least error ratio among thresholds that keep
+Both get the same embeddings of the same items. The linear coordinates hand out the blocks above those energies that do
+best on the fitted items by (1 − error ratio) · content; the deep ones the least error ratio among choices that keep
 at least as much content there. The value is deep error ratio over linear error ratio, on unseen items.
 
 digits  the logits of the digits classifier that geodis ships, digits rotated in the plane, unseen writers
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 import torch
@@ -30,7 +31,10 @@ from geodis.linalg import Array
 from geodis.simulators import digit_images, digit_split
 from geodis.training import convnet
 
-THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+Thresholds = Sequence[tuple[float, float]]
+ACTING = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # least energies of the blocks that act
+INVARIANT = (0.2, 0.4, 0.6, 0.8, 2.0)  # and of the invariant ones; 2 leaves them out
+EVERY = tuple(product(ACTING, INVARIANT))
 ENCODER_SECONDS = 50.0  # of the classifier of solids
 SECONDS = 80.0  # of the learned map
 N_FAMILIES = 28
@@ -75,11 +79,15 @@ def compared(name: str, z: Array, angles: Array, codes: Codes, seed: int, second
     }
 
 
-def of_thresholds(coordinates: LatentCoordinates, codes: Codes) -> list[Scored]:
-    """The rows of the blocks above every threshold that leaves an acting one."""
+def of_thresholds(coordinates: LatentCoordinates, codes: Codes, thresholds: Thresholds = EVERY) -> list[Scored]:
+    """The rows of every choice of blocks, above one energy if they act and another if they do not; some act."""
+    choices = {
+        tuple(i for i, b in enumerate(coordinates.blocks) if b.energy >= (invariant if b.irrep.trivial else acting))
+        for acting, invariant in thresholds
+    }
     found = []
-    for least in THRESHOLDS:
-        kept = [block for block in coordinates.blocks if block.energy >= least]
+    for choice in sorted(choices):
+        kept = [coordinates.blocks[i] for i in choice]
         if any(not block.irrep.trivial for block in kept):
             rho = Representation(matrices(kept), numbered(kept))
             columns = [row for block in kept for row in block.rows]

@@ -23,9 +23,9 @@ from geodis.linalg import Array
 from geodis.simulators import FactorAction, Hue, HueCircle, LightTurn, OutOfPlane, Renderer, Solids, solid_objects
 from geodis.training import convnet
 
-SECONDS = 160.0
+SECONDS = 120.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
-N_ACTING, N_CONTENT = 48, 16
+N_ACTING, N_CONTENT = 96, 16  # room for the weakest factor, too
 N_STEPS = 24  # of a factor's orbit
 ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
 GROUP = SO2() * SO2() * SO2()

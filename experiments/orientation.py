@@ -21,9 +21,9 @@ from geodis.linalg import Array
 from geodis.simulators import Orientation, Renderer, Solids, solid_objects
 from geodis.training import convnet
 
-SECONDS = 120.0
+SECONDS = 80.0
 N_FIT, N_VIEWS, N_TEST, N_TEST_VIEWS = 8000, 12, 100, 6
-N_ACTING, N_CONTENT = 48, 16
+N_ACTING, N_CONTENT = 16, 16
 CHUNK = 5000
 MEDIAN_OF_CHANCE = 132.3  # degrees, of the angle of a Haar-random rotation
 GRID = 2000  # starting rotations: about 15° apart
@@ -59,8 +59,8 @@ def trained(seed: int, seconds: float) -> LatentCoordinates:
     n, m = elements.shape[:2]
     network = nn.Sequential(nn.Unflatten(1, (1, 32, 32)), convnet(N_ACTING + N_CONTENT, seed=seed))
     estimator = DeepCoordinates(
-        SO3(), network, n_content=N_CONTENT, max_order=2, held_out=0.1, max_steps=UNLIMITED, max_seconds=seconds,
-        patience=None, random_state=seed,
+        SO3(), network, n_content=N_CONTENT, max_order=2, held_out=0.1, batch_items=85, batch_elements=N_VIEWS,
+        max_steps=UNLIMITED, max_seconds=seconds, patience=None, random_state=seed,
     )  # fmt: skip
     estimator.fit(flat(images), elements.reshape(n * m, 3), items=np.repeat(np.arange(n), m))
     return estimator.coordinates_
