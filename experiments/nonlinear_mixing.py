@@ -76,7 +76,7 @@ def o3(seed: int, seconds: float = SECONDS / 2) -> dict[str, float]:
     return rows("o3", world(O(3), "h=(1)+", seed), O(3), procrustes, seed, seconds)
 
 
-def gl3(seed: int, seconds: float = SECONDS / 2) -> dict[str, float]:
+def gl3(seed: int, seconds: float = SECONDS) -> dict[str, float]:
     """Invertible matrices, condition number 1.9 in the median."""
     return rows("gl3", world(GL(3), "V", seed), GL(3, spread=WIDE), least_squares, seed, seconds)
 

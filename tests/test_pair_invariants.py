@@ -243,7 +243,9 @@ BAD_FORMS = [
 ]
 
 
-@pytest.mark.parametrize(("form", "d"), [*BAD_FORMS, (euclidean_form, True)], ids=str)
+@pytest.mark.parametrize(
+    ("form", "d"), [*BAD_FORMS, (euclidean_form, True)], ids=lambda x: getattr(x, "__name__", str(x))
+)
 def test_forms_refuse_other_dimensions(form, d):
     with pytest.raises(ParameterError, match=form.__name__):
         form(d)

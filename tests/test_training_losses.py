@@ -404,7 +404,9 @@ def test_a_weighted_sum_is_fixed_when_it_is_made():
     assert list(loss(draw(2, 2), draw(2, 2))[1]) == ["x"]
 
 
-@pytest.mark.parametrize("terms", [{}, {"x": (math.nan, alignment)}, {"x": (math.inf, alignment)}], ids=str)
+@pytest.mark.parametrize(
+    "terms", [{}, {"x": (math.nan, alignment)}, {"x": (math.inf, alignment)}], ids=["none", "nan", "inf"]
+)
 def test_a_malformed_sum_is_refused(terms):
     with pytest.raises(ParameterError, match="weighted_sum"):
         weighted_sum(terms)
