@@ -32,7 +32,7 @@ from geodis.actions import (
     TranslationAction,
     law_errors,
 )
-from geodis.simulators import month_sentences
+from geodis.simulators import month_sentences, month_tense_sentences
 from geodis.simulators.digits import digit_images
 from geodis.simulators.sentences import MONTHS
 
@@ -56,6 +56,8 @@ def exact_actions(seed: int) -> Iterator[tuple[AbstractAction, Any]]:
     yield SquareSymmetries(), noise(16, 16)
     yield SlotAction(MONTHS), month_sentences().texts[:N_ITEMS]
     yield OrderedSlotAction(MONTHS), [SlotText("The {} one.", MONTHS, value) for value in rng.integers(0, 12, N_ITEMS)]
+    composed = month_tense_sentences()
+    yield composed.action, composed.texts[:N_ITEMS]
     yield MinimalPairs(PAIRS), [text for pair in PAIRS for text in pair]
     for dim in (2, 3, 4):
         yield OrthogonalAction(dim, vectors=2, scalars=1), noise(10, 2 * dim + 1)

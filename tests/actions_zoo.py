@@ -15,6 +15,7 @@ from geodis.actions import (
     OrderedSlotAction,
     QuarterTurns,
     SlotAction,
+    SlotPairs,
     SlotText,
     SquareSymmetries,
 )
@@ -26,6 +27,7 @@ EXACT = 1e-12
 # Of the bumps in smooth images, in half widths of the frame: wide enough for the pixels, gone before the edge.
 WIDTH = 0.12
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven")
+TEMPLATES = (("It is {slot}.", "It was {slot}."), ("Is it {slot}?", "Was it {slot}?"))
 PAIRS = (("The film is good.", "The film is bad."), ("It was hot.", "It was cold."), ("She won.", "She lost."))
 
 
@@ -56,6 +58,10 @@ def smooth_channels(n: int, channels: int, side: int):
     return lambda seed: smooth_images(n * channels, side)(seed).reshape(n, channels, side, side)
 
 
+def slots_and_pairs():
+    return SlotPairs(SlotAction(MONTHS), MinimalPairs(TEMPLATES))
+
+
 def slot_texts_everywhere(values):
     values = tuple(values)
     return lambda seed: [SlotText("Now it is {slot}.", values, v) for v in range(len(values))]
@@ -80,6 +86,7 @@ TEXT_CASES = [
     ActionCase("months", lambda: SlotAction(MONTHS), slot_texts_everywhere(MONTHS)),
     ActionCase("seasons", lambda: SlotAction(MONTHS, Cyclic(4)), slot_texts_everywhere(MONTHS)),
     ActionCase("numbers", lambda: OrderedSlotAction(NUMBERS), slot_texts_everywhere(NUMBERS)),
+    ActionCase("slots and pairs", slots_and_pairs, lambda seed: [*slots_and_pairs().firsts] * 3),
     ActionCase("pairs", lambda: MinimalPairs(PAIRS), lambda seed: [text for pair in PAIRS for text in pair]),
 ]
 CASES = [*IMAGE_CASES, *TEXT_CASES, *TENSOR_CASES]
