@@ -27,7 +27,7 @@ REQUIRED = {  # by issue and README
     ),
     "beyond_linear": (
         "outofplane.ratio outofplane.content ambiguous.ratio ambiguous.content so3.r2 mixing.r2_so3 mixing.r2_o3 "
-        "mixing.r2_gl3 factors.overlap factors.share_min factors.swap_inflation deep_vs_linear.digits "
+        "mixing.r2_gl3 deep_vs_linear.digits "
         "deep_vs_linear.solids invertible.cycle invertible.rollout_inflation laws.max_defect care.formula_deviation "
         + " ".join(f"outofplane.{name}.ratio outofplane.{name}.content" for name in BASELINES)
     ),
