@@ -1,7 +1,8 @@
 """Question: do pose, hue and light each get blocks of their own, in coordinates of objects never seen.
 
-`DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; rewarded are the irreps in which one factor acts, and blocks
-of those are looked at. On unseen objects, each factor is then moved alone:
+`DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; copies are assigned to irreps in which one factor acts, six
+of order 1 and three of order 2 each, and blocks of those are looked at. On unseen objects, each factor is then moved
+alone:
 
 overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which f moves the code
 share       of what moves the blocks of factor f, the part that f itself moves: the least over factors
@@ -21,11 +22,15 @@ from geodis import DeepCoordinates, LatentCoordinates
 from geodis.groups import SO2
 from geodis.linalg import Array
 from geodis.simulators import FactorAction, Hue, HueCircle, LightTurn, OutOfPlane, Renderer, Solids, solid_objects
-from geodis.training import convnet
+from geodis.training import AssignedObjective, convnet
 
-SECONDS = 120.0
+SECONDS = 240.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
-N_ACTING, N_CONTENT = 96, 16  # room for the weakest factor, too
+N_CONTENT = 16
+# One factor acts in each.
+COPIES = {
+    "m=1⊗m=0⊗m=0": 6, "m=2⊗m=0⊗m=0": 3, "m=0⊗m=1⊗m=0": 6, "m=0⊗m=2⊗m=0": 3, "m=0⊗m=0⊗m=1": 6, "m=0⊗m=0⊗m=2": 3,
+}  # fmt: skip
 N_STEPS = 24  # of a factor's orbit
 ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
 GROUP = SO2() * SO2() * SO2()
@@ -55,12 +60,12 @@ def trained(seed: int, seconds: float) -> LatentCoordinates:
     """From pixels; views at independent random pose, hue and light."""
     images, elements = fitted(seed)
     n, m = elements.shape[:2]
+    layout = AssignedObjective.of(GROUP, COPIES, N_CONTENT)
     network = nn.Sequential(
-        nn.Unflatten(1, images.shape[2:]), convnet(N_ACTING + N_CONTENT, images.shape[2:], seed=seed)
+        nn.Unflatten(1, images.shape[2:]), convnet(layout.n_features, images.shape[2:], seed=seed)
     )  # fmt: skip
-    single = [rep.name for rep in GROUP.irreps(2) if rep.coupling == "disentangled"]
     estimator = DeepCoordinates(
-        GROUP, network, n_content=N_CONTENT, max_order=2, irreps=single, held_out=0.1, max_steps=UNLIMITED,
+        GROUP, network, copies=COPIES, n_content=N_CONTENT, max_order=2, held_out=0.1, max_steps=UNLIMITED,
         max_seconds=seconds, patience=None, random_state=seed,
     )  # fmt: skip
     estimator.fit(flat(images), elements.reshape(n * m, 3), items=np.repeat(np.arange(n), m))

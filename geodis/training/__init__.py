@@ -4,6 +4,7 @@ from geodis.coordinates.invertible_network import AbstractInvertibleNetwork as A
 from geodis.coordinates.invertible_network import CouplingFlow as CouplingFlow
 from geodis.training.abstract_objective import AbstractObjective as AbstractObjective
 from geodis.training.action_views import ActionViews as ActionViews
+from geodis.training.assigned_objective import AssignedObjective as AssignedObjective
 from geodis.training.care import CARE as CARE
 from geodis.training.contrastive import canonical_info_nce as canonical_info_nce
 from geodis.training.contrastive import info_nce as info_nce
@@ -12,6 +13,7 @@ from geodis.training.decoded_coordinates import DecodedCoordinates as DecodedCoo
 from geodis.training.decoder_network import deconvnet as deconvnet
 from geodis.training.decoding import fit_decoder as fit_decoder
 from geodis.training.deep import DeepCoordinates as DeepCoordinates
+from geodis.training.element_contrast import element_contrast as element_contrast
 from geodis.training.explicit import Spectral as Spectral
 from geodis.training.frames import OrthonormalFrame as OrthonormalFrame
 from geodis.training.frames import PlanarGenerator as PlanarGenerator
@@ -29,6 +31,7 @@ from geodis.training.pair_invariants import euclidean_form as euclidean_form
 from geodis.training.pair_invariants import gram_loss as gram_loss
 from geodis.training.pair_invariants import minkowski_form as minkowski_form
 from geodis.training.pair_invariants import symplectic_form as symplectic_form
+from geodis.training.polar_network import polar_convnet as polar_convnet
 from geodis.training.prediction import absolute as absolute
 from geodis.training.prediction import by_energy as by_energy
 from geodis.training.prediction import by_motion as by_motion

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -18,22 +16,23 @@ from geodis.coordinates import LatentCoordinates, LinearCoordinates
 from geodis.coordinates.design import read_design
 from geodis.coordinates.energy import orbit_energy
 from geodis.coordinates.flow_lift import lift_of
-from geodis.coordinates.invertible_network import AbstractInvertibleNetwork, on_principal_axes
+from geodis.coordinates.invertible_network import AbstractInvertibleNetwork
 from geodis.coordinates.latent import fingerprints
 from geodis.coordinates.lift import AbstractLift
 from geodis.coordinates.spectrum import IsotypicSpectrum
-from geodis.coordinates.standardize import standardize_all, standardize_each
 from geodis.encoders import fingerprint
 from geodis.errors import LengthError, ParameterError
 from geodis.groups import AbstractGroup
 from geodis.linalg import Array, to_numpy
 from geodis.orbits import Orbits, as_items, as_params
+from geodis.training.assigned_objective import AssignedObjective
 from geodis.training.batches import OrbitBatches
+from geodis.training.deep_settings import check_settings, starting_network
 from geodis.training.edit_refinement import refine_edits, stage
 from geodis.training.loop import History, Plan, train
-from geodis.training.networks import mlp
 from geodis.training.objective import SpectralObjective
 
+ENERGY_WEIGHT = 0.3  # of the assigned energies beside which `content` is meant
 EVALUATED = 512  # items of the held-out part on which progress is measured
 UNKEYED = {"checkpoint", "verbose", "device", "ridge", "n_folds", "n_null", "level", "min_energy", "network"}
 
@@ -67,6 +66,10 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     irreps : sequence of str, optional
         Names of the irreps that are rewarded, all non-trivial ones by default. Of a product group, those in which one
         factor acts ask for disentangled blocks. The spectral layer looks for all.
+    copies : mapping of str to int, optional
+        Irrep → number of copies, which the network's first features are laid out as (`AssignedObjective`): for groups
+        with so many unknowns that the search over all directions learns nothing, such as SO(3) on images. The spectral
+        layer still finds for itself what came out. The elements of a batch are contrasted, too.
     min_energy : float
         Blocks are kept above this energy.
     content : float
@@ -125,6 +128,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         n_content: int = 16,
         max_order: int = 4,
         irreps: Sequence[str] | None = None,
+        copies: Mapping[str, int] | None = None,
         min_energy: float = 0.5,
         content: float = 0.3,
         temperature: float = 0.1,
@@ -152,6 +156,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.n_content = n_content
         self.max_order = max_order
         self.irreps = irreps
+        self.copies = copies
         self.min_energy = min_energy
         self.content = content
         self.temperature = temperature
@@ -232,7 +237,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     # --- the parts of a fit ---------------------------------------------------------------------------------------
     def _fit(self, orbits: Orbits) -> Self:
-        self._check()
+        check_settings(self.get_params(deep=False))
+        self._plan().check()
         seen, unseen = self._parts(orbits)
         network = self._network(orbits)
         self.history_: History = self._trained(network, seen, unseen)
@@ -251,15 +257,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return orbits.split(self.held_out, seed=self.random_state)
 
     def _network(self, orbits: Orbits) -> nn.Module:
-        if self.network is None:
-            scaled, net = standardize_each(orbits.z), mlp(orbits.n_features, self.n_features, seed=self.random_state)
-            return nn.Sequential(scaled, *net).to(self.device)
-        if isinstance(self.network, AbstractInvertibleNetwork):
-            return on_principal_axes(self.network, orbits.z).to(self.device)
-        network = nn.Sequential(standardize_all(orbits.z), copy.deepcopy(self.network))
-        # Convolutions are faster in this memory format.
-        laid_out: nn.Module = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return laid_out
+        n_features = self.n_features if self.copies is None else self._assigned(self.copies).n_features
+        return starting_network(self.network, orbits.z, n_features, self.random_state).to(self.device)
 
     def _trained(self, network: nn.Module, seen: Orbits, unseen: Orbits) -> History:
         """Train on what the network sees; progress is measured on a fixed batch of the other items."""
@@ -320,7 +319,13 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         settings = {k: repr(v) for k, v in self.get_params(deep=False).items() if k not in UNKEYED}
         return settings | {"rows": fingerprint([seen.z, seen.params, seen.items])}
 
-    def _objective(self, limited: bool) -> SpectralObjective:
+    def _assigned(self, copies: Mapping[str, int]) -> AssignedObjective:
+        options = {"content": self.content / ENERGY_WEIGHT, "temperature": self.temperature}
+        return AssignedObjective.of(self.group, copies, self.n_content, **options)
+
+    def _objective(self, limited: bool) -> Callable[[Tensor, Tensor], Tensor]:
+        if self.copies is not None:
+            return self._assigned(self.copies)
         every = self.group.irreps(self.max_order)
         irreps = every if self.irreps is None else tuple(self.group.irrep(name) for name in self.irreps)
         objective = SpectralObjective.of(irreps, limited, self.n_content, self.content, self.temperature)
@@ -355,25 +360,6 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return stage(plan) if isinstance(self.network, AbstractInvertibleNetwork) else plan
 
     # --- input ----------------------------------------------------------------------------------------------------
-    def _check(self) -> None:
-        for name, low in (("n_features", 1), ("n_content", 0), ("max_order", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                raise ParameterError(name, f"an integer ≥ {low}", repr(value))
-        if self.network is None and self.n_content >= self.n_features:
-            raise ParameterError("n_content", f"fewer than n_features = {self.n_features}", self.n_content)
-        leading = self.network.n_leading if isinstance(self.network, AbstractInvertibleNetwork) else None
-        if leading is not None and self.n_content >= leading:
-            raise ParameterError("n_content", f"fewer than the {leading} leading outputs; 0 is enough", self.n_content)
-        if self.network is not None and not isinstance(self.network, nn.Module):
-            raise ParameterError("network", "a torch module or None", type(self.network).__name__)
-        if not 0.0 < self.held_out < 1.0:
-            raise ParameterError("held_out", "a share between 0 and 1", repr(self.held_out))
-        if not self.content >= 0.0 or not self.temperature > 0.0:
-            got = f"{self.content!r} and {self.temperature!r}"
-            raise ParameterError("content and temperature", "a weight ≥ 0 and a positive number", got)
-        self._plan().check()
-
     def _embeddings(self, X: Any, reset: bool = False) -> Array:
         rows = to_numpy(X) if isinstance(X, Tensor) else X
         return np.asarray(

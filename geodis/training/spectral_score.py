@@ -67,7 +67,9 @@ def spectral_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], 
     if oblique:
         raise ParameterError("irreps", "orthogonal ones", oblique, "Use `pair_score`.")
     white = _whitened(h, ridge)
-    return sum((_counted(energies(white, params, rep), rep) for rep in irreps), h.new_zeros(()))
+    # In real arithmetic a copy of complex or quaternionic type has as many W as its commutant has dimensions.
+    counted = [rep.dim / rep.commutant_dim * energies(white, params, rep).relu().square().sum() for rep in irreps]
+    return torch.stack(counted).sum()
 
 
 def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
@@ -90,12 +92,17 @@ def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
 
 
 def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, ridge: float = RIDGE) -> Tensor:
-    """Σ_ρ d_ρ Σ_r max(0, 1 − 2ν_r)², the same for limited designs and for groups that are not compact.
+    """Σ_ρ d_ρ Σ_r κ_r|κ_r|, the same for limited designs and for groups that are not compact.
 
-    L w = ν (L + I) w with the pair loss L = min_b mean ω(g)|W h_k + b − ρ(g)(W h_j + b)|² over all steps g = g_k g_j⁻¹
-    within items, and the loss I = mean ω(g)|W(h_k − h_j)|² of not acting; ω(g) = 2/(1 + ‖ρ(g)‖²/d). Then
-    1 − 2ν = (I − L)/(I + L), which is 1 for an exact block, 0 for one that does no better than standing still. The
-    fixed point −b may lie anywhere: the score does not change when features are mixed linearly or shifted.
+    Blocks solve (I − L)w = κ(I + L + ridge)w with the pair loss L = min_b mean ω(g)|W h_k + b − ρ(g)(W h_j + b)|² over
+    all steps g = g_k g_j⁻¹ within items, I = mean ω(g)|W(h_k − h_j)|² the loss of not acting, ω(g) = 2/(1 + ‖ρ(g)‖²/d).
+    κ = (I − L)/(I + L) is 1 for an exact block, 0 for one that does no better than standing still. The fixed point −b
+    may lie anywhere: the score does not change when features are mixed linearly or shifted.
+
+    Cross-fitted: blocks with κ > 0 are solved for on every second item, their κ is that of the other items, and the two
+    halves are averaged. In sample a network would learn to put a feature on a single item, which any W fits. Squares
+    keep their sign, so that noise gains nothing. The gradient is that of κ on the items that are scored, at the
+    solutions of the others.
 
     On a limited range irreps are not orthogonal: a direction that follows one may score partly for its neighbours, too,
     and the sum may exceed F.
@@ -103,6 +110,7 @@ def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, r
     Parameters
     ----------
     h : Tensor (n, m, F)
+        Features of n ≥ 2 items.
     params : Tensor (n, m, p)
     irreps : sequence of Representation
         Linear representations without translations, orthogonal or not.
@@ -120,16 +128,43 @@ def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, r
     1.0
     """
     _check(h, params, irreps)
+    if len(h) < 2:
+        raise ShapeError("pair score: features", "(n ≥ 2 items, m, F)", tuple(h.shape))
     centred = h - h.mean((0, 1))  # moments are sums of large terms when the mean is large
-    return sum((_counted(pair_energies(centred, params, rep, ridge), rep) for rep in irreps), h.new_zeros(()))
+    size = centred.detach().square().mean().sqrt()
+    scaled = centred / torch.where(size > 0, size, torch.ones_like(size))
+    total = h.new_zeros(())
+    for rep in irreps:
+        kappa = pair_energies(scaled, params, rep, ridge)
+        total = total + rep.dim / rep.commutant_dim / 2 * (kappa * kappa.abs()).sum()
+    return total
 
 
 def pair_energies(h: Tensor, params: Tensor, rep: Representation, ridge: float = RIDGE) -> Tensor:
-    """All 1 − 2ν of one representation in real arithmetic, ascending: (d·F,)."""
-    form = PairForm.of(rep.matrices(params.to(torch.float64))).to(h.dtype)
-    loss, still = form.loss(h), torch.kron(torch.eye(rep.dim, dtype=h.dtype, device=h.device), form.still(h))
-    root = _inverse_cholesky(loss + still, ridge)
-    return torch.linalg.eigvalsh(root @ (still - loss) @ root.mT)
+    """The κ of one representation in real arithmetic, of both halves on each other: (2dF,)."""
+    first, second = (_pair_losses(h[k::2], rep.matrices(params[k::2].to(torch.float64))) for k in (0, 1))
+    return torch.cat([_heldout(first, second, ridge), _heldout(second, first, ridge)])
+
+
+def _pair_losses(h: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
+    """`(L, I)` as forms in vec W (dF, dF)."""
+    form, d = PairForm.of(rho).to(h.dtype), rho.shape[-1]
+    return form.loss(h), torch.kron(torch.eye(d, dtype=h.dtype, device=h.device), form.still(h))
+
+
+def _heldout(solved: tuple[Tensor, Tensor], scored: tuple[Tensor, Tensor], ridge: float) -> Tensor:
+    """κ on the scored items of every solution w of the solved ones, 0 for those that promise nothing."""
+    with torch.no_grad():
+        loss, still = solved
+        root = _inverse_cholesky(loss + still, ridge)
+        promised, vectors = torch.linalg.eigh(root @ (still - loss) @ root.mT)
+        w = root.mT @ vectors
+    loss, still = scored
+    total = loss + still
+    gain = (w * ((still - loss) @ w)).sum(0)
+    floor = ridge * total.diagonal().mean() + torch.finfo(total.dtype).tiny
+    kappa = gain / ((w * (total @ w)).sum(0) + floor * w.square().sum(0))
+    return torch.where(promised > 0, kappa, torch.zeros_like(kappa))
 
 
 @dataclass(frozen=True)
@@ -191,14 +226,6 @@ class PairForm:
     def still(self, h: Tensor) -> Tensor:
         """I for one row of W: features (n, m, F) → (F, F)."""
         return torch.einsum("nje,njf->ef", h, self.moving @ h)
-
-
-def _counted(values: Tensor, rep: Representation) -> Tensor:
-    """How many dimensions of the features the energies stand for, each by its square.
-
-    In real arithmetic a copy of complex or quaternionic type has as many solutions W as its commutant has dimensions.
-    """
-    return rep.dim / rep.commutant_dim * values.relu().square().sum()
 
 
 def _whitened(h: Tensor, ridge: float) -> Tensor:

@@ -1,0 +1,164 @@
+"""Assigned copies: the energy by hand, unbiased on noise, recovery of a curved SO(3) code, and the polar network."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from geodis import DeepCoordinates
+from geodis.errors import ParameterError, ShapeError, UnknownNameError
+from geodis.groups import SO2, SO3, Lorentz
+from geodis.training import AssignedObjective, mlp, polar_convnet
+
+
+def planted(group, name, k, n=60, m=4, seed=0):
+    """Copies (n, m, k·d) that follow the irrep exactly, and the elements."""
+    rng = np.random.default_rng(seed)
+    rep = group.irrep(name)
+    params = torch.from_numpy(group.sample(n * m, seed=seed)).reshape(n, m, -1)
+    still = torch.from_numpy(rng.normal(size=(n, 1, k, rep.dim)))
+    return torch.einsum("nmab,nzkb->nmka", rep.matrices(params), still).flatten(2), params
+
+
+def energies_alone(group, copies, n_content=0):
+    return AssignedObjective.of(group, copies, n_content, elements=0.0, content=0.0)
+
+
+@pytest.mark.parametrize(("group", "name"), [(SO2(), "m=1"), (SO2(), "m=3"), (SO3(), "l=1"), (SO3(), "l=2")], ids=str)
+def test_exact_copies_have_all_the_energy_and_noise_none(group, name):
+    h, params = planted(group, name, 3)
+    objective = energies_alone(group, {name: 3})
+    mix = torch.from_numpy(np.eye(3) + 0.3 * np.random.default_rng(1).normal(size=(3, 3)))
+    d = group.irrep(name).dim
+    mixed = torch.einsum("kl,nmla->nmka", mix, h.unflatten(-1, (3, d))).flatten(2)
+    assert objective(mixed, params).item() == pytest.approx(-1.0, abs=0.01)  # the ridge
+    rng = np.random.default_rng(2)
+    found = [objective(torch.from_numpy(rng.normal(size=h.shape)), params).item() for _ in range(40)]
+    assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(40)
+
+
+def test_other_irreps_have_none():
+    h, params = planted(SO2(), "m=2", 3, n=400)
+    assert abs(energies_alone(SO2(), {"m=1": 3})(h, params).item()) < 0.1
+
+
+def test_the_element_contrast_sees_the_axis():
+    h, params = planted(SO3(), "l=1", 4)
+    axis = h.unflatten(-1, (4, 3))[:, :, :1] * torch.linspace(0.5, 2.0, 4, dtype=h.dtype)[:, None]
+    losses = [
+        AssignedObjective.of(SO3(), {"l=1": 4}, 0, elements=1.0)(x, params).item() for x in (h, axis.flatten(2))
+    ]
+    assert losses[0] < losses[1] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("copies", "error"),
+    [({}, ParameterError), ({"l=1": 0}, ParameterError), ({"l=0": 2}, ParameterError), ({"m=1": 2}, UnknownNameError)],
+    ids=["none", "zero", "trivial", "unknown"],
+)
+def test_malformed_copies(copies, error):
+    with pytest.raises(error):
+        AssignedObjective.of(SO3(), copies, 0)
+
+
+def test_groups_without_orthogonal_irreps_are_refused():
+    for group, name in ((Lorentz(), "vector"), (Lorentz(), "traceless")):
+        with pytest.raises(ParameterError, match="copies"):
+            AssignedObjective.of(group, {name: 2}, 0)
+
+
+def test_features_of_another_width_are_refused():
+    objective = AssignedObjective.of(SO3(), {"l=1": 2}, 4)
+    with pytest.raises(ShapeError, match="10"):
+        objective(torch.zeros(5, 4, 11), torch.zeros(5, 4, 3))
+
+
+# --- DeepCoordinates --------------------------------------------------------------------------------------------------
+def bent(seed=0, n=400, m=6):
+    """Two vectors of SO(3) an item behind a curved map into R^9."""
+    h, params = planted(SO3(), "l=1", 2, n=n, m=m, seed=seed)
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(size=(6, 24)) / 2.5, rng.normal(size=(24, 9))
+    z = np.tanh(h.numpy().reshape(n * m, 6) @ first) @ second
+    return z, params.reshape(n * m, 3).numpy(), np.repeat(np.arange(n), m)
+
+
+def test_deep_coordinates_with_assigned_copies():
+    z, params, items = bent()
+    options = {"n_content": 0, "max_order": 1, "max_steps": 250, "batch_items": 64, "batch_elements": 6, "n_null": 19}
+    est = DeepCoordinates(SO3(), copies={"l=1": 2}, **options).fit(z, params, items=items)
+    assert [block.irrep.name for block in est.coordinates_.blocks].count("l=1") == 2
+    assert est.coordinates_.blocks[0].energy > 0.9
+    other = bent(seed=1, n=50)
+    assert est.score(other[0], other[1], items=other[2] + 1000) > 0.85
+
+
+def test_deep_coordinates_refuse_what_does_not_fit():
+    z, params, items = bent(n=20)
+    for options, match in (
+        ({"copies": {"l=1": 2}, "irreps": ["l=1"]}, "one of them"),
+        ({"copies": {"l=1": 2}, "network": mlp(9, 5), "n_content": 0}, "features"),
+        ({"network": nn.Linear(8, 5)}, "network"),
+        ({"network": nn.Unflatten(1, (3, 3))}, "network"),
+    ):
+        with pytest.raises((ParameterError, ShapeError), match=match):
+            DeepCoordinates(SO3(), max_order=1, max_steps=2, **options).fit(z, params, items=items)
+
+
+# --- the polar network ------------------------------------------------------------------------------------------------
+COPIES = {"l=1": 2, "l=2": 2, "l=3": 1}
+
+
+def turned(images, quarters):
+    """Counter-clockwise quarter turns, exact on the pixels."""
+    return torch.rot90(images, quarters, dims=(-2, -1))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_turns_of_the_image_act_by_the_irreps(quarters):
+    net = polar_convnet(SO3(), COPIES, 4, n_angles=32, seed=1).eval()
+    images = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, after = net(images), net(turned(images, quarters))
+    g = np.array([[0.0, 0.0, quarters * np.pi / 2]])
+    place = 0
+    for name, k in COPIES.items():
+        rep = SO3().irrep(name)
+        c, gc = (x[:, place : place + k * rep.dim].reshape(6, k, rep.dim) for x in (before, after))
+        rho = torch.from_numpy(np.asarray(rep(g))[0]).float()
+        assert torch.allclose(gc, c @ rho.mT, atol=1e-4 * float(c.abs().max()))
+        assert not torch.allclose(gc, c @ rho, atol=1e-2 * float(c.abs().max())) or quarters == 2
+        place += k * rep.dim
+    assert torch.allclose(after[:, place:], before[:, place:], atol=1e-4 * float(before.abs().max()))
+
+
+def test_the_circle_in_the_plane():
+    net = polar_convnet(SO2(), {"m=1": 3, "m=2": 1}, 2, direction=(1.0,), n_angles=32).eval()
+    images = torch.rand(4, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, after = net(images)[:, :6].reshape(4, 3, 2), net(turned(images, 1))[:, :6].reshape(4, 3, 2)
+    rho = SO2().irrep("m=1")(torch.tensor([[np.pi / 2]]))[0].float()
+    assert torch.allclose(after, before @ rho.mT, atol=1e-4 * float(before.abs().max()))
+
+
+def test_same_seed_same_network_and_no_global_state():
+    state = torch.get_rng_state()
+    nets = [polar_convnet(SO3(), {"l=1": 2}, 4, seed=s) for s in (0, 0, 1)]
+    assert torch.equal(state, torch.get_rng_state())
+    first, again, other = (torch.cat([p.flatten() for p in net.parameters()]) for net in nets)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"direction": (1.0,)}, {"direction": (0.0, 0.0, 0.5)}, {"n_angles": 30}, {"n_angles": 16, "copies": {"l=3": 1}},
+        {"shape": (1, 8, 32)}, {"width": 0}, {"copies": {"l=0": 1}},
+    ],
+    ids=["short", "half turn", "angles", "too few angles", "small image", "width", "trivial"],
+)  # fmt: skip
+def test_malformed_polar_networks(options):
+    arguments = {"copies": {"l=1": 2}} | options
+    with pytest.raises(ParameterError):
+        polar_convnet(SO3(), arguments.pop("copies"), 4, **arguments)
