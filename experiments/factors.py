@@ -1,8 +1,7 @@
 """Question: do pose, hue and light each get blocks of their own, in coordinates of objects never seen.
 
-`DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; copies are assigned to irreps in which one factor acts, six
-of order 1 and three of order 2 each, and blocks of those are looked at. On unseen objects, each factor is then moved
-alone:
+`DeepCoordinates` of SO(2) × SO(2) × SO(2) from RGB pixels; copies are assigned to irreps in which one factor acts, and
+blocks of those are looked at. On unseen objects, each factor is then moved alone:
 
 overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which f moves the code
 share       of what moves the blocks of factor f, the part that f itself moves: the least over factors
@@ -27,10 +26,8 @@ from geodis.training import AssignedObjective, convnet
 SECONDS = 240.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
 N_CONTENT = 16
-# One factor acts in each.
-COPIES = {
-    "m=1⊗m=0⊗m=0": 6, "m=2⊗m=0⊗m=0": 3, "m=0⊗m=1⊗m=0": 6, "m=0⊗m=2⊗m=0": 3, "m=0⊗m=0⊗m=1": 6, "m=0⊗m=0⊗m=2": 3,
-}  # fmt: skip
+# One factor acts in each. Hue and light are one angle each; which way an object faces shows in many features.
+COPIES = {"m=1⊗m=0⊗m=0": 6, "m=2⊗m=0⊗m=0": 4, "m=0⊗m=1⊗m=0": 2, "m=0⊗m=2⊗m=0": 1, "m=0⊗m=0⊗m=1": 2}
 N_STEPS = 24  # of a factor's orbit
 ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
 GROUP = SO2() * SO2() * SO2()
@@ -65,8 +62,8 @@ def trained(seed: int, seconds: float) -> LatentCoordinates:
         nn.Unflatten(1, images.shape[2:]), convnet(layout.n_features, images.shape[2:], seed=seed)
     )  # fmt: skip
     estimator = DeepCoordinates(
-        GROUP, network, copies=COPIES, n_content=N_CONTENT, max_order=2, held_out=0.1, max_steps=UNLIMITED,
-        max_seconds=seconds, patience=None, random_state=seed,
+        GROUP, network, copies=COPIES, elements=0.0, n_content=N_CONTENT, max_order=2, held_out=0.1,
+        max_steps=UNLIMITED, max_seconds=seconds, patience=None, random_state=seed,
     )  # fmt: skip
     estimator.fit(flat(images), elements.reshape(n * m, 3), items=np.repeat(np.arange(n), m))
     return estimator.coordinates_

@@ -68,7 +68,7 @@ def trained(seed: int, seconds: float) -> LatentCoordinates:
     n, m = elements.shape[:2]
     network = nn.Sequential(nn.Unflatten(1, (1, 32, 32)), polar_convnet(SO3(), COPIES, N_CONTENT, seed=seed))
     estimator = DeepCoordinates(
-        SO3(), network, copies=COPIES, n_content=N_CONTENT, max_order=2, min_energy=LEAST, held_out=0.1,
+        SO3(), network, copies=COPIES, n_content=N_CONTENT, max_order=2, min_energy=LEAST, content=1.0, held_out=0.1,
         batch_items=64, batch_elements=6, learning_rate=3e-3, max_steps=UNLIMITED, max_seconds=seconds, patience=None,
         random_state=seed,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from geodis import DeepCoordinates
 from geodis.errors import ParameterError, ShapeError, UnknownNameError
 from geodis.groups import SO2, SO3, Lorentz
 from geodis.training import AssignedObjective, mlp, polar_convnet
+from geodis.training.spectral_start import spectral_start
 
 
 def planted(group, name, k, n=60, m=4, seed=0):
@@ -45,10 +46,21 @@ def test_other_irreps_have_none():
 def test_the_element_contrast_sees_the_axis():
     h, params = planted(SO3(), "l=1", 4)
     axis = h.unflatten(-1, (4, 3))[:, :, :1] * torch.linspace(0.5, 2.0, 4, dtype=h.dtype)[:, None]
-    losses = [
-        AssignedObjective.of(SO3(), {"l=1": 4}, 0, elements=1.0)(x, params).item() for x in (h, axis.flatten(2))
-    ]
+    losses = [AssignedObjective.of(SO3(), {"l=1": 4}, 0, elements=1.0)(x, params).item() for x in (h, axis.flatten(2))]
     assert losses[0] < losses[1] - 0.5
+
+
+def test_a_factor_that_is_easily_told_does_not_hide_another():
+    """Of SO(2) × SO(2), codes of the second factor that do not follow it cost as much as that factor alone would."""
+    group = SO2() * SO2()
+    copies = {"m=1⊗m=0": 3, "m=0⊗m=1": 3}
+    (first, params), (second, _) = (planted(group, name, 3) for name in copies)
+    noise = torch.from_numpy(np.random.default_rng(3).normal(size=second.shape))
+    objective = AssignedObjective.of(group, copies, 0, elements=1.0)
+    good, bad = (objective(torch.cat([first, x], dim=-1), params).item() for x in (second, noise))
+    alone = [AssignedObjective.of(group, {"m=0⊗m=1": 3}, 0, elements=1.0)(x, params).item() for x in (second, noise)]
+    assert bad - good == pytest.approx((alone[1] - alone[0]) / 2, rel=1e-6)
+    assert bad - good > 0.5
 
 
 @pytest.mark.parametrize(
@@ -162,3 +174,48 @@ def test_malformed_polar_networks(options):
     arguments = {"copies": {"l=1": 2}} | options
     with pytest.raises(ParameterError):
         polar_convnet(SO3(), arguments.pop("copies"), 4, **arguments)
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+def weak(n=300, m=8):
+    """Rows in which a rotating plane has a hundredth of the variance of what stays."""
+    params = torch.from_numpy(SO2().orbit(n, m))
+    rng = np.random.default_rng(0)
+    still = torch.from_numpy(rng.normal(size=(n, 1, 10))).expand(-1, m, -1)
+    turning = 0.1 * torch.cat([torch.cos(params), torch.sin(params)], dim=-1)
+    mix = torch.from_numpy(np.linalg.qr(rng.normal(size=(12, 12)))[0])
+    return (torch.cat([still, turning], dim=-1) @ mix).float(), params
+
+
+def test_the_start_finds_what_random_rows_hardly_show():
+    rows, params = weak()
+    net, objective = mlp(12, 2, seed=0), energies_alone(SO2(), {"m=1": 1})
+    before = -objective(net(rows.flatten(0, 1)).unflatten(0, params.shape[:2]), params).item()
+    assert spectral_start(net, rows.flatten(0, 1), params, objective.layout)
+    after = -objective(net(rows.flatten(0, 1)).unflatten(0, params.shape[:2]), params).item()
+    assert before < 0.1
+    assert after > 0.8
+
+
+@pytest.mark.parametrize(("group", "name", "k"), [(SO3(), "l=1", 2), (SO3(), "l=2", 1), (SO2(), "m=2", 2)], ids=str)
+def test_the_start_is_exact_behind_a_linear_map(group, name, k):
+    h, params = planted(group, name, k, n=200, m=6)
+    mix = torch.from_numpy(np.random.default_rng(1).normal(size=(h.shape[-1], h.shape[-1] + 3)))
+    rows, objective = (h @ mix).float().flatten(0, 1), energies_alone(group, {name: k})
+    net = nn.Sequential(nn.Identity(), nn.Linear(mix.shape[1], h.shape[-1]))
+    assert spectral_start(net, rows, params, objective.layout)
+    assert -objective(net(rows).unflatten(0, params.shape[:2]), params).item() > 0.95
+
+
+def test_the_start_leaves_other_networks_and_other_rows_alone():
+    rows, params = weak(n=20)
+    layout = energies_alone(SO2(), {"m=1": 1}).layout
+    bent = nn.Sequential(nn.Linear(12, 4), nn.ReLU())
+    weights = bent[0].weight.clone()
+    assert not spectral_start(bent, rows.flatten(0, 1), params, layout)
+    assert torch.equal(weights, bent[0].weight)
+    wide = nn.Sequential(nn.Linear(12, 5))
+    weights = wide[0].weight.clone()
+    assert spectral_start(wide, rows.flatten(0, 1), params, layout)
+    assert torch.equal(weights[2:], wide[0].weight[2:])
+    assert not torch.equal(weights[:2], wide[0].weight[:2])

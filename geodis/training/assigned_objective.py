@@ -95,10 +95,20 @@ class AssignedObjective(AbstractObjective):
             energies.append(_mean_energy(white, rho))
         loss = -torch.stack(energies).mean()
         if self.elements:
-            loss = loss + self.elements * _steps_contrast(whitened, rhos, self.element_temperature)
+            loss = loss + self.elements * self._contrast(whitened, rhos)
         if self.n_content and self.content:
             loss = loss + self.content * view_contrast(h[..., -self.n_content :], self.temperature)
         return loss
+
+    def _contrast(self, codes: list[Tensor], rhos: list[Tensor]) -> Tensor:
+        """The mean over factors of the group: one that is easily told would hide that the others are not."""
+        factors = [rep.factors for rep, _ in self.layout]
+        terms = []
+        for own in dict.fromkeys(factors):
+            which = [i for i, acting in enumerate(factors) if acting == own]
+            chosen = ([parts[i] for i in which] for parts in (codes, rhos))
+            terms.append(_steps_contrast(*chosen, self.element_temperature))
+        return torch.stack(terms).mean()
 
 
 def assigned_layout(group: AbstractGroup, copies: Mapping[str, int]) -> tuple[tuple[Representation, int], ...]:

@@ -31,8 +31,9 @@ from geodis.training.deep_settings import check_settings, starting_network
 from geodis.training.edit_refinement import refine_edits, stage
 from geodis.training.loop import History, Plan, train
 from geodis.training.objective import SpectralObjective
+from geodis.training.spectral_start import spectral_start
 
-ENERGY_WEIGHT = 0.3  # of the assigned energies beside which `content` is meant
+STARTED = 512  # items behind the closed-form start of the last layer
 EVALUATED = 512  # items of the held-out part on which progress is measured
 UNKEYED = {"checkpoint", "verbose", "device", "ridge", "n_folds", "n_null", "level", "min_energy", "network"}
 
@@ -69,7 +70,10 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     copies : mapping of str to int, optional
         Irrep → number of copies, which the network's first features are laid out as (`AssignedObjective`): for groups
         with so many unknowns that the search over all directions learns nothing, such as SO(3) on images. The spectral
-        layer still finds for itself what came out. The elements of a batch are contrasted, too.
+        layer still finds for itself what came out. Give a factor that shows little few copies.
+    elements : float
+        Weight of the contrast between elements beside assigned copies. Irreps of real type need it (SO(3)); planes tell
+        their angle by themselves: 0 for circles.
     min_energy : float
         Blocks are kept above this energy.
     content : float
@@ -129,6 +133,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         max_order: int = 4,
         irreps: Sequence[str] | None = None,
         copies: Mapping[str, int] | None = None,
+        elements: float = 3.0,
         min_energy: float = 0.5,
         content: float = 0.3,
         temperature: float = 0.1,
@@ -157,6 +162,7 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.max_order = max_order
         self.irreps = irreps
         self.copies = copies
+        self.elements = elements
         self.min_energy = min_energy
         self.content = content
         self.temperature = temperature
@@ -258,7 +264,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _network(self, orbits: Orbits) -> nn.Module:
         n_features = self.n_features if self.copies is None else self._assigned(self.copies).n_features
-        return starting_network(self.network, orbits.z, n_features, self.random_state).to(self.device)
+        assigned = self.copies is not None
+        return starting_network(self.network, orbits.z, n_features, self.random_state, assigned).to(self.device)
 
     def _trained(self, network: nn.Module, seen: Orbits, unseen: Orbits) -> History:
         """Train on what the network sees; progress is measured on a fixed batch of the other items."""
@@ -269,6 +276,11 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         sizes = (self.batch_items, self.batch_elements, self.random_state)
         batches = OrbitBatches.of(seen, *sizes, device=self.device)
         rows, elements = OrbitBatches.of(unseen, *sizes, device=self.device).all(EVALUATED)
+
+        if isinstance(objective, AssignedObjective):
+            spectral_start(
+                network, *OrbitBatches.of(seen, STARTED, *sizes[1:], device=self.device)(0), objective.layout
+            )
 
         # Where all that is there stays, one asks only that the leading directions be ordered by irreps.
         asked = network.n_leading if isinstance(network, AbstractInvertibleNetwork) else None
@@ -320,8 +332,8 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return settings | {"rows": fingerprint([seen.z, seen.params, seen.items])}
 
     def _assigned(self, copies: Mapping[str, int]) -> AssignedObjective:
-        options = {"content": self.content / ENERGY_WEIGHT, "temperature": self.temperature}
-        return AssignedObjective.of(self.group, copies, self.n_content, **options)
+        weights = {"elements": self.elements, "content": self.content, "temperature": self.temperature}
+        return AssignedObjective.of(self.group, copies, self.n_content, **weights)
 
     def _objective(self, limited: bool) -> Callable[[Tensor, Tensor], Tensor]:
         if self.copies is not None:

@@ -17,8 +17,12 @@ from geodis.linalg import Array
 from geodis.training.networks import mlp
 
 
-def starting_network(network: nn.Module | None, z: Array, n_features: int, seed: int) -> nn.Module:
+def starting_network(
+    network: nn.Module | None, z: Array, n_features: int, seed: int, assigned: bool = False
+) -> nn.Module:
     """A copy of `network` behind a standardization of the rows, or a perceptron with `n_features` outputs.
+
+    Where copies are assigned, a network of one's own must have as many outputs, too.
 
     Raises
     ------
@@ -29,15 +33,17 @@ def starting_network(network: nn.Module | None, z: Array, n_features: int, seed:
         return nn.Sequential(standardize_each(z), *mlp(z.shape[1], n_features, seed=seed))
     if isinstance(network, AbstractInvertibleNetwork):
         return on_principal_axes(network, z)
-    _probe(network, z)
+    width = _probe(network, z)
+    if assigned and width != n_features:
+        raise ShapeError("network", f"(N, {n_features}) features: the copies and n_content", f"(N, {width})")
     # Convolutions are faster in this memory format.
     whole = nn.Sequential(standardize_all(z), copy.deepcopy(network))
     laid_out: nn.Module = whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return laid_out
 
 
-def _probe(network: nn.Module, z: Array) -> None:
-    """Send two rows through a copy: torch's own errors do not say what geodis asks of a network."""
+def _probe(network: nn.Module, z: Array) -> int:
+    """How many features two rows get from a copy; torch's own errors do not say what geodis asks of a network."""
     trial = copy.deepcopy(network).eval()
     rows = torch.as_tensor(z[:2], dtype=next((p.dtype for p in trial.parameters()), torch.float32))
     wanted, advice = (
@@ -54,6 +60,7 @@ def _probe(network: nn.Module, z: Array) -> None:
     if not isinstance(out, torch.Tensor) or out.ndim != 2 or len(out) != len(rows):
         got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise ShapeError("network", wanted, got, advice)
+    return int(out.shape[1])
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -77,6 +84,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise ParameterError("irreps and copies", "one of them", "both", "`copies` says which irreps are rewarded.")
     if not 0.0 < settings["held_out"] < 1.0:
         raise ParameterError("held_out", "a share between 0 and 1", repr(settings["held_out"]))
-    if not settings["content"] >= 0.0 or not settings["temperature"] > 0.0:
-        got = f"{settings['content']!r} and {settings['temperature']!r}"
-        raise ParameterError("content and temperature", "a weight ≥ 0 and a positive number", got)
+    for name in ("content", "elements"):
+        if not settings[name] >= 0.0:
+            raise ParameterError(name, "a weight ≥ 0", repr(settings[name]))
+    if not settings["temperature"] > 0.0:
+        raise ParameterError("temperature", "a positive number", repr(settings["temperature"]))

@@ -77,6 +77,12 @@ def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
 
     Those of complex type are solved in their half form, where a plane has one λ, and listed twice.
     """
+    values = torch.linalg.eigvalsh(moment_matrix(white, params, rep))
+    return values if rep.half is None else values.repeat_interleave(2)
+
+
+def moment_matrix(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
+    """S of theory §3 for features with identity covariance (n, m, F): (hF, hF), h rows of the (half) irrep."""
     n, m, width = white.shape
     action = rep.half if rep.half is not None else rep.matrices
     rho = action(params.to(torch.float64)).to(white.dtype if rep.half is None else _complex(white.dtype))
@@ -87,8 +93,7 @@ def energies(white: Tensor, params: Tensor, rep: Representation) -> Tensor:
     b = rows.mH @ rows / n
     cov = torch.einsum("nme,nmf->ef", white, white) / (n * m)
     second = torch.kron(torch.eye(d, dtype=white.dtype, device=white.device), cov)
-    values = torch.linalg.eigvalsh((m * b - second) / (m - 1))
-    return values if rep.half is None else values.repeat_interleave(2)
+    return (m * b - second) / (m - 1)
 
 
 def pair_score(h: Tensor, params: Tensor, irreps: Sequence[Representation], *, ridge: float = RIDGE) -> Tensor:
@@ -230,10 +235,13 @@ class PairForm:
 
 def _whitened(h: Tensor, ridge: float) -> Tensor:
     """Centred features with covariance I (up to the ridge)."""
-    n, m = h.shape[:2]
+    return (h - h.mean((0, 1))) @ whitening(h, ridge).mT
+
+
+def whitening(h: Tensor, ridge: float) -> Tensor:
+    """R with R(Cov(h) + ridge)Rᵀ = I, for features (n, m, F)."""
     centred = h - h.mean((0, 1))
-    cov = torch.einsum("nme,nmf->ef", centred, centred) / (n * m)
-    return centred @ _inverse_cholesky(cov, ridge).mT
+    return _inverse_cholesky(torch.einsum("nme,nmf->ef", centred, centred) / (h.shape[0] * h.shape[1]), ridge)
 
 
 def _inverse_cholesky(x: Tensor, ridge: float) -> Tensor:
