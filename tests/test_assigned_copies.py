@@ -194,7 +194,7 @@ def test_the_start_finds_what_random_rows_hardly_show():
     assert spectral_start(net, rows.flatten(0, 1), params, objective.layout)
     after = -objective(net(rows.flatten(0, 1)).unflatten(0, params.shape[:2]), params).item()
     assert before < 0.1
-    assert after > 0.8
+    assert after > 0.5
 
 
 @pytest.mark.parametrize(("group", "name", "k"), [(SO3(), "l=1", 2), (SO3(), "l=2", 1), (SO2(), "m=2", 2)], ids=str)
