@@ -5,11 +5,13 @@ blocks of those are looked at. On unseen objects, each factor is then moved alon
 
 overlap     max over pairs of factors of ‖B_fᵀB_f'‖²/min dim, B_f the leading directions in which f moves the code
 share       of what moves the blocks of factor f, the part that f itself moves: the least over factors
-inflation   of the error, when the operator of a step is fitted on one object and used on others
+inflation   of the error, when the operator of a step is fitted on one object and used on others: the orthogonal map of
+            a block (Procrustes), which is what the coordinates claim; `_free` by any 2 × 2 matrix
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -21,18 +23,25 @@ from geodis import DeepCoordinates, LatentCoordinates
 from geodis.groups import SO2
 from geodis.linalg import Array
 from geodis.simulators import FactorAction, Hue, HueCircle, LightTurn, OutOfPlane, Renderer, Solids, solid_objects
-from geodis.training import AssignedObjective, convnet
+from geodis.training import AssignedObjective, UnitParts, convnet
 
 SECONDS = 240.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
 N_CONTENT = 16
 # One factor acts in each. Hue and light are one angle each; which way an object faces shows in many features.
 COPIES = {"m=1⊗m=0⊗m=0": 6, "m=2⊗m=0⊗m=0": 4, "m=0⊗m=1⊗m=0": 2, "m=0⊗m=2⊗m=0": 1, "m=0⊗m=0⊗m=1": 2}
+PARTS = (20, 6, 4)  # features of each factor, of norm one in every view: no object may hide a factor
 N_STEPS = 24  # of a factor's orbit
 ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
 GROUP = SO2() * SO2() * SO2()
 SEE = Renderer(colour=HueCircle())
 CHUNK = 5000
+Fit = Callable[[Array, Array], Array]  # codes before and after (n, m, p) → maps (n, p, p)
+
+NOTHING = {
+    "factors.overlap": 1.0, "factors.share_min": 0.0, "factors.swap_inflation": 1024.0,
+    "factors.swap_inflation_free": 1024.0,
+}  # fmt: skip
 
 
 def rows(seed: int, seconds: float = SECONDS) -> dict[str, float]:
@@ -42,14 +51,16 @@ def rows(seed: int, seconds: float = SECONDS) -> dict[str, float]:
     blocks = {f: [b for b in coordinates.blocks if b.irrep.factors == (f,)] for f in range(3)}
     counts = {f"factors.blocks_{name}": float(len(blocks[f])) for f, name in enumerate(("pose", "hue", "light"))}
     if not all(blocks.values()):  # a factor without a block is no disentanglement
-        return {"factors.overlap": 1.0, "factors.share_min": 0.0, "factors.swap_inflation": float(2**10)} | counts
+        return NOTHING | counts
+    rows_of = {f: [list(block.rows) for block in own] for f, own in blocks.items()}
     columns = {f: [row for block in own for row in block.rows] for f, own in blocks.items()}
     kept = [row for own in columns.values() for row in own]
     moved = [orbits_of(coordinates, f, seed) for f in range(3)]
     return {
         "factors.overlap": overlap([x[..., kept] for x in moved], [len(columns[f]) for f in range(3)]),
         "factors.share_min": min(share(moved, f, columns[f]) for f in range(3)),
-        "factors.swap_inflation": max(inflation(moved[f], [list(b.rows) for b in blocks[f]]) for f in range(3)),
+        "factors.swap_inflation": max(inflation(moved[f], rows_of[f], turn) for f in range(3)),
+        "factors.swap_inflation_free": max(inflation(moved[f], rows_of[f], free_map) for f in range(3)),
     } | counts
 
 
@@ -59,7 +70,7 @@ def trained(seed: int, seconds: float) -> LatentCoordinates:
     n, m = elements.shape[:2]
     layout = AssignedObjective.of(GROUP, COPIES, N_CONTENT)
     network = nn.Sequential(
-        nn.Unflatten(1, images.shape[2:]), convnet(layout.n_features, images.shape[2:], seed=seed)
+        nn.Unflatten(1, images.shape[2:]), convnet(layout.n_features, images.shape[2:], seed=seed), UnitParts(PARTS)
     )  # fmt: skip
     estimator = DeepCoordinates(
         GROUP, network, copies=COPIES, elements=0.0, n_content=N_CONTENT, max_order=2, held_out=0.1,
@@ -120,29 +131,39 @@ def share(moved: list[Array], factor: int, columns: list[int]) -> float:
     return variances[factor] / sum(variances)
 
 
-def inflation(codes: Array, blocks: list[list[int]]) -> float:
+def inflation(codes: Array, blocks: list[list[int]], fitted_map: Fit) -> float:
     """E|c(hx') − A_x c(x')|² over E|c(hx) − A_x c(x)|² on elements that A_x was not fitted on, all steps h and blocks.
 
-    A_x is the least-squares map of a step in one block, fitted on every other element of one object's orbit.
+    A_x is the map of a step in one block, fitted on every other element of one object's orbit.
     """
     own = swapped = 0.0
     for h in range(1, codes.shape[1]):
         for columns in blocks:
             before, after = codes[..., columns], np.roll(codes[..., columns], -h, axis=1)
             for start in (0, 1):
-                squares = crossed_errors(before, after, slice(start, None, 2), slice(1 - start, None, 2))
+                fit, test = slice(start, None, 2), slice(1 - start, None, 2)
+                maps = fitted_map(before[:, fit], after[:, fit])
+                squares = crossed_errors(before[:, test], after[:, test], maps)
                 n = len(squares)
                 own += float(np.trace(squares)) / n
                 swapped += float(squares.sum() - np.trace(squares)) / (n * (n - 1))
     return swapped / own
 
 
-def crossed_errors(before: Array, after: Array, fit: slice, test: slice) -> Array:
-    """Squared error (n, n) of the map fitted on object x, on the elements `test` of object y."""
-    x, y = before[:, fit], after[:, fit]
+def turn(x: Array, y: Array) -> Array:
+    """The orthogonal A with xA ≈ y: (n, m, p) twice → (n, p, p)."""
+    left, _, right = np.linalg.svd(np.einsum("nmp,nmq->npq", x, y))
+    return np.asarray(left @ right)
+
+
+def free_map(x: Array, y: Array) -> Array:
+    """The A that minimises |xA − y|²; a plane that an object hardly has is not to blow it up."""
     gram = np.einsum("nmp,nmq->npq", x, x)
-    # A plane that an object hardly has is not to blow its map up.
     gram += 1e-3 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(gram.shape[-1])
-    maps = np.linalg.solve(gram, np.einsum("nmp,nmq->npq", x, y))
-    errors = np.einsum("ymp,xpq->xymq", before[:, test], maps) - after[None, :, test]
+    return np.asarray(np.linalg.solve(gram, np.einsum("nmp,nmq->npq", x, y)))
+
+
+def crossed_errors(before: Array, after: Array, maps: Array) -> Array:
+    """Squared error (n, n) of the map of object x on object y."""
+    errors = np.einsum("ymp,xpq->xymq", before, maps) - after[None]
     return np.asarray((errors**2).sum(axis=(2, 3)))

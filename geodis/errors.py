@@ -106,6 +106,13 @@ class NotLinearError(GeodisError, ValueError):
     """A matrix is asked for where the action is not linear."""
 
 
+class NoRealLogarithmError(GeodisError, ValueError):
+    """A matrix has no real logarithm, or none that rounding lets be found."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"real logarithm: expected a matrix exp(A) with A real, {reason}.{_tail(advice)}")
+
+
 class DesignError(GeodisError, ValueError):
     """The sampled items and elements cannot answer the question."""
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from geodis import DeepCoordinates
+from geodis.coordinates.network_spec import build, describe
 from geodis.errors import ParameterError, ShapeError, UnknownNameError
 from geodis.groups import SO2, SO3, Lorentz
-from geodis.training import AssignedObjective, mlp, polar_convnet
+from geodis.training import AssignedObjective, UnitParts, mlp, polar_convnet
 from geodis.training.spectral_start import spectral_start
 
 
@@ -219,3 +220,25 @@ def test_the_start_leaves_other_networks_and_other_rows_alone():
     assert spectral_start(wide, rows.flatten(0, 1), params, layout)
     assert torch.equal(weights[2:], wide[0].weight[2:])
     assert not torch.equal(weights[:2], wide[0].weight[:2])
+
+
+def test_unit_parts_commute_with_the_action_and_are_saved():
+    h, params = planted(SO3(), "l=1", 2)
+    rows = torch.cat([h, torch.ones_like(h[..., :2])], dim=-1).flatten(0, 1)
+    norm = UnitParts((3, 3))
+    found = norm(rows)
+    assert torch.allclose(found[:, :6].unflatten(1, (2, 3)).norm(dim=2), torch.ones(1, dtype=h.dtype))
+    assert torch.equal(found[:, 6:], rows[:, 6:])
+    rho = SO3().irrep("l=1").matrices(params).flatten(0, 1)
+    turned = torch.cat([torch.einsum("nab,nkb->nka", rho, rows[:, :6].unflatten(1, (2, 3))).flatten(1), rows[:, 6:]], 1)
+    expected = torch.einsum("nab,nkb->nka", rho, found[:, :6].unflatten(1, (2, 3))).flatten(1)
+    assert torch.allclose(norm(turned)[:, :6], expected)
+    again = build(describe(nn.Sequential(nn.Linear(8, 8), norm)))
+    assert again[1].sizes == (3, 3)
+    net = nn.Sequential(nn.Linear(12, 4), UnitParts((2,)))
+    assert spectral_start(net, *(x.flatten(0, 1) if i == 0 else x for i, x in enumerate(weak(n=20))), [])
+    for bad in ((), (0,), (2.0,), (True,)):
+        with pytest.raises(ParameterError):
+            UnitParts(bad)
+    with pytest.raises(ShapeError):
+        norm(torch.zeros(3, 5))

@@ -8,6 +8,7 @@ from torch import nn
 
 from geodis.coordinates.standardize import Standardize
 from geodis.coordinates.unit_norm import UnitNorm
+from geodis.coordinates.unit_parts import UnitParts
 from geodis.errors import ParameterError
 
 # The arguments that determine a layer, read back from the attributes that torch keeps them in.
@@ -36,6 +37,7 @@ ARGUMENTS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Identity: (),
     Standardize: ("n_features",),
     UnitNorm: (),
+    UnitParts: ("sizes",),
 }
 WITH_BIAS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 KINDS = {kind.__name__: kind for kind in ARGUMENTS}

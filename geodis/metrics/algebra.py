@@ -8,81 +8,21 @@ space that the matrices act on is transformed; the spans do.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from scipy.linalg import expm, subspace_angles
+from scipy.linalg import subspace_angles
 from scipy.optimize import linear_sum_assignment
 
 from geodis.errors import ParameterError, ShapeError
+from geodis.groups.algebra import AlgebraInvariants as AlgebraInvariants
+from geodis.groups.algebra import algebra_invariants, aligned, span_basis, span_residual, structure_constants
 from geodis.groups.options import count
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array
 from geodis.metrics.result import MetricResult
 
-DEPENDENT = 1e-9  # singular values below this share of the largest count as none
-COMMUTING = 1e-12  # brackets of unit generators below it are rounding
 OPEN = 0.1  # a closure residual above it: what is compared is hardly an algebra
-ALIGNED = 1e-9  # residual at which the search ends
-STEPS = 120  # of the search, each start
 N_RANDOM = 16  # random spans behind a baseline
-
-
-class AlgebraInvariants(NamedTuple):
-    """What does not change with the basis, exactly, for matrices that close; ranks up to a tolerance.
-
-    Attributes
-    ----------
-    dim : int
-        Linearly independent generators.
-    derived : int
-        Dimension of the span of all brackets.
-    center : int
-        Dimension of what commutes with everything.
-    killing : (int, int, int)
-        Positive, negative and zero eigenvalues of the Killing form tr(ad_i ad_j): so(3) has (0, 3, 0), sl(2) (2, 1, 0).
-    """
-
-    dim: int
-    derived: int
-    center: int
-    killing: tuple[int, int, int]
-
-
-def algebra_invariants(generators: Any, *, tolerance: float = 1e-6) -> AlgebraInvariants:
-    """Dimensions and Killing signature of the algebra that generators span.
-
-    Parameters
-    ----------
-    generators : array (k, d, d)
-        Matrices.
-    tolerance : float
-        Singular values below this share of the largest count as zero; raise it for generators that were estimated.
-
-    Raises
-    ------
-    ShapeError, FiniteError, ParameterError
-        For something else than matrices, NaN, all zero, a tolerance outside (0, 1).
-
-    Examples
-    --------
-    >>> so3 = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]]], dtype=float)
-    >>> bracket = so3[0] @ so3[1] - so3[1] @ so3[0]
-    >>> algebra_invariants([*so3, bracket])
-    AlgebraInvariants(dim=3, derived=3, center=0, killing=(0, 3, 0))
-    """
-    if not 0.0 < tolerance < 1.0:
-        raise ParameterError("tolerance", "a share between 0 and 1", tolerance)
-    basis = _basis(generators, "generators", tolerance)
-    c, k = _constants(basis), len(basis)
-    killing = np.linalg.eigvalsh(np.einsum("iam,jma->ij", c, c))
-    scale = float(np.square(c).max())  # Killing form of the largest bracket
-    signs = np.where(np.abs(killing) > tolerance * max(scale, COMMUTING**2), np.sign(killing), 0)
-    return AlgebraInvariants(
-        dim=k,
-        derived=_rank(c.reshape(k * k, k), tolerance),
-        center=k - _rank(c.reshape(k, k * k), tolerance),
-        killing=(int((signs > 0).sum()), int((signs < 0).sum()), int((signs == 0).sum())),
-    )
 
 
 def closure_residual(generators: Any, *, seed: int = 0) -> MetricResult:
@@ -115,11 +55,11 @@ def closure_residual(generators: Any, *, seed: int = 0) -> MetricResult:
     >>> closure_residual(heisenberg).value, closure_residual(heisenberg[:2]).value
     (0.0, 1.0)
     """
-    basis = _basis(generators, "generators")
+    basis = span_basis(generators, "generators")
     k, d, _ = basis.shape
     if k < 2:
         return _result("closure_residual", math.nan, k, {}, ("one independent generator has no bracket",))
-    value = _residual(basis)
+    value = span_residual(basis)
     skew = bool(np.abs(basis + np.swapaxes(basis, 1, 2)).max() < 1e-9)
     if math.isnan(value):
         return _result("closure_residual", 0.0, k, {}, ("all generators commute: the span is closed, and abelian",))
@@ -170,19 +110,19 @@ def structure_constant_error(generators: Any, reference: Any, *, n_starts: int =
     True
     """
     count(n_starts, "n_starts", 1)
-    one, two = _basis(generators, "generators"), _basis(reference, "reference")
+    one, two = span_basis(generators, "generators"), span_basis(reference, "reference")
     baselines = {"abelian": 1.0}
     if len(one) != len(two):
         note = f"the algebras have dimensions {len(one)} and {len(two)}"
         return _result("structure_constant_error", 1.0, len(one), baselines, (note,))
-    openness = [0.0 if math.isnan(r := _residual(basis)) else r for basis in (one, two)]
-    c, c_ref = _constants(one), _constants(two)
+    openness = [0.0 if math.isnan(r := span_residual(basis)) else r for basis in (one, two)]
+    c, c_ref = structure_constants(one), structure_constants(two)
     rng = np.random.default_rng([seed, 19])
-    aligned = max(_aligned(c, c_ref, n_starts, rng), _aligned(c_ref, c, n_starts, rng))
+    distance = max(aligned(c, c_ref, n_starts, rng), aligned(c_ref, c, n_starts, rng))
     notes = _differences(one, two)
     if max(openness) > OPEN:
         notes = (f"closure residuals {openness[0]:.2g} and {openness[1]:.2g}: a span is no algebra", *notes)
-    return _result("structure_constant_error", max(aligned, *openness), len(one), baselines, notes)
+    return _result("structure_constant_error", max(distance, *openness), len(one), baselines, notes)
 
 
 def generator_span_angle(generators: Any, reference: Any, *, seed: int = 0) -> MetricResult:
@@ -209,7 +149,7 @@ def generator_span_angle(generators: Any, reference: Any, *, seed: int = 0) -> M
     >>> generator_span_angle(np.cumsum(A, axis=0), A).value < 1e-12
     True
     """
-    one, two = _basis(generators, "generators"), _basis(reference, "reference")
+    one, two = span_basis(generators, "generators"), span_basis(reference, "reference")
     _same_size([one], [two])
     notes = _dimension_notes([one], [two])
     return _result("generator_span_angle", _angle(one, two), len(one), _random_angle([two], seed), notes)
@@ -236,8 +176,8 @@ def factor_span_angle(factors: Any, reference: Any, *, seed: int = 0) -> MetricR
     >>> factor_span_angle(A[::-1], A).value < 1e-12
     True
     """
-    ones = [_basis(g, "factors") for g in factors]
-    twos = [_basis(g, "reference") for g in reference]
+    ones = [span_basis(g, "factors") for g in factors]
+    twos = [span_basis(g, "reference") for g in reference]
     if not ones or not twos:
         raise ParameterError("factors, reference", "at least one set of generators each", (len(ones), len(twos)))
     _same_size(ones, twos)
@@ -251,105 +191,13 @@ def factor_span_angle(factors: Any, reference: Any, *, seed: int = 0) -> MetricR
     return _result("factor_span_angle", value, sum(map(len, ones)), _random_angle(twos, seed), notes)
 
 
-def _basis(generators: Any, what: str, tolerance: float = DEPENDENT) -> Array:
-    """An orthonormal basis of the span (k, d, d), in float64."""
-    matrices = to_numpy(generators if not isinstance(generators, (list, tuple)) else np.array(generators))
-    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or matrices.size == 0:
-        raise ShapeError(what, "(k, d, d)", matrices.shape)
-    if matrices.dtype.kind not in "fiu":
-        raise ParameterError(what, "real matrices", f"dtype {matrices.dtype}")
-    numbers = matrices.astype(np.float64)
-    check_finite(numbers, what)
-    # Of one size first: a generator in other units is not a dependent one.
-    sizes = np.sqrt(np.einsum("kab,kab->k", numbers, numbers))
-    kept = numbers[sizes > 0] / sizes[sizes > 0, None, None]
-    if len(kept) == 0:
-        raise ParameterError(what, "a matrix that is not zero", "only zeros")
-    _, values, rows = np.linalg.svd(kept.reshape(len(kept), -1), full_matrices=False)
-    return rows[values > tolerance * values[0]].reshape(-1, *numbers.shape[1:])
-
-
-def _brackets(basis: Array) -> Array:
-    """[A_i, A_j]: (k, d, d) → (k, k, d, d)."""
-    products = np.einsum("iab,jbc->ijac", basis, basis)
-    return products - np.swapaxes(products, 0, 1)
-
-
-def _constants(basis: Array) -> Array:
-    """c_ijm of an orthonormal basis (k, k, k); rounding is zero."""
-    c = np.einsum("ijab,mab->ijm", _brackets(basis), basis)
-    return np.where(np.abs(c) > COMMUTING, c, 0.0)
-
-
-def _residual(basis: Array) -> float:
-    """The closure residual; NaN if everything commutes."""
-    brackets = _brackets(basis)
-    total = float(np.square(brackets).sum())
-    if not total > COMMUTING**2 * len(basis) ** 2:
-        return math.nan
-    outside = brackets - np.einsum("ijm,mab->ijab", np.einsum("ijab,mab->ijm", brackets, basis), basis)
-    return math.sqrt(float(np.square(outside).sum()) / total)
-
-
 def _random_residual(k: int, d: int, skew: bool, seed: int) -> float:
     rng = np.random.default_rng([seed, 23])
     found = []
     for _ in range(N_RANDOM):
         matrices = rng.normal(size=(k, d, d))
-        found.append(_residual(_basis(matrices - np.swapaxes(matrices, 1, 2) if skew else matrices, "random")))
+        found.append(span_residual(span_basis(matrices - np.swapaxes(matrices, 1, 2) if skew else matrices, "random")))
     return float(np.nan_to_num(found).mean())
-
-
-def _aligned(c: Array, target: Array, n_starts: int, rng: np.random.Generator) -> float:
-    """The least ‖c·T − target‖/‖target‖ over T; 0 for an abelian target, which every algebra tends to."""
-    k, size, own = len(c), float(np.linalg.norm(target)), float(np.linalg.norm(c))
-    if size == 0.0 or own == 0.0:
-        return 0.0 if size == 0.0 else 1.0
-    best = 1.0
-    for i in range(n_starts):
-        turn = np.linalg.qr(rng.normal(size=(k, k)))[0]
-        turn[0] *= (-1) ** i  # steps exp(X) never change the orientation, and qr gives one of them alone
-        best = min(best, _descended(_in_basis(c * (size / own), turn), target) / size)
-        if best < ALIGNED:
-            break
-    return best
-
-
-def _descended(moved: Array, target: Array) -> float:
-    """‖moved·T − target‖ after Levenberg-Marquardt steps T ← exp(X)T, X any matrix."""
-    k, damping = len(moved), 1e-2
-    eye = np.eye(k)
-    cost = float(np.square(moved - target).sum())
-    for _ in range(STEPS):
-        slope = (
-            np.einsum("ip,qjm->ijmpq", eye, moved)
-            + np.einsum("jp,iqm->ijmpq", eye, moved)
-            - np.einsum("qm,ijp->ijmpq", eye, moved)
-        ).reshape(k**3, k * k)
-        normal, gradient = slope.T @ slope, slope.T @ (moved - target).ravel()
-        X = -np.linalg.solve(normal + damping * float(np.trace(normal)) * np.eye(k * k), gradient).reshape(k, k)
-        tried = _in_basis(moved, expm(X)) if np.abs(X).max() < 1.0 else moved
-        left = float(np.square(tried - target).sum())
-        if damping > 1e6 or cost == 0.0:
-            break
-        if left < cost:
-            done = cost - left < 1e-12 * cost
-            moved, cost, damping = tried, left, max(damping / 4, 1e-12)
-            if done:
-                break
-        else:
-            damping *= 8
-    return math.sqrt(cost)
-
-
-def _in_basis(c: Array, T: Array) -> Array:
-    """c·T, the structure constants in the basis Σ_a T_ia A_a."""
-    return np.asarray(np.einsum("ia,jb,abn->ijn", T, T, c, optimize=True) @ np.linalg.inv(T))
-
-
-def _rank(matrix: Array, tolerance: float) -> int:
-    values = np.linalg.svd(matrix, compute_uv=False)
-    return int((values > tolerance * max(float(values[0]), COMMUTING)).sum()) if values[0] > 0 else 0
 
 
 def _differences(one: Array, two: Array) -> tuple[str, ...]:
@@ -375,7 +223,7 @@ def _angle(one: Array, two: Array) -> float:
 
 def _random_angle(spans: list[Array], seed: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, 29])
-    found = [_angle(_basis(rng.normal(size=span.shape), "random"), span) for span in spans for _ in range(N_RANDOM)]
+    found = [_angle(span_basis(rng.normal(size=span.shape), "random"), span) for span in spans for _ in range(N_RANDOM)]
     return {"random": float(np.mean(found))}
 
 

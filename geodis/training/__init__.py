@@ -2,6 +2,7 @@
 
 from geodis.coordinates.invertible_network import AbstractInvertibleNetwork as AbstractInvertibleNetwork
 from geodis.coordinates.invertible_network import CouplingFlow as CouplingFlow
+from geodis.coordinates.unit_parts import UnitParts as UnitParts
 from geodis.training.abstract_objective import AbstractObjective as AbstractObjective
 from geodis.training.action_views import ActionViews as ActionViews
 from geodis.training.assigned_objective import AssignedObjective as AssignedObjective

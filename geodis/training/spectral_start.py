@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from geodis.coordinates.unit_parts import UnitParts
 from geodis.groups import Representation
 from geodis.training.spectral_score import moment_matrix, whitening
 
@@ -26,7 +27,8 @@ def spectral_start(
     Parameters
     ----------
     network : nn.Module
-        Changed in place when it is a chain that ends in `nn.Linear`; any other is left as it is.
+        Changed in place when it is a chain that ends in `nn.Linear`, before `UnitParts` or not; any other is left as it
+        is.
     rows : Tensor (n·m, D)
         A batch of inputs, n items at m elements.
     params : Tensor (n, m, p)
@@ -72,9 +74,9 @@ def spectral_start(
 
 
 def last_layer(network: nn.Module) -> nn.Module:
-    """What comes last in a chain."""
+    """What comes last in a chain, norms aside."""
     while isinstance(network, nn.Sequential) and len(network):
-        network = network[-1]
+        network = network[-2] if isinstance(network[-1], UnitParts) and len(network) > 1 else network[-1]
     return network
 
 
