@@ -141,7 +141,7 @@ def separated(c: Array, test: Walks) -> float:
 
 
 def linear_error(hidden: Array, seen: Array, n_components: int | None) -> float:
-    """Relative error of one ridge operator a shift, told (a, b): fitted from seen to seen, scored on unseen to unseen."""
+    """Relative error of one ridge operator a shift, told (a, b): fitted among seen positions, scored among unseen."""
     reduce = (lambda x: x) if n_components is None else PCA(n_components).fit(seen).transform
     every = np.argwhere(np.ones_like(hidden))
     above = below = 0.0

@@ -27,14 +27,22 @@ REQUIRED = {  # by issue and README
     ),
     "beyond_linear": (
         "outofplane.ratio outofplane.content ambiguous.ratio ambiguous.content so3.r2 mixing.r2_so3 mixing.r2_o3 "
-        "mixing.r2_gl3 deep_vs_linear.digits "
+        "mixing.r2_gl3 factors.overlap factors.share_min factors.swap_inflation deep_vs_linear.digits "
         "deep_vs_linear.solids invertible.cycle invertible.rollout_inflation laws.max_defect care.formula_deviation "
         + " ".join(f"outofplane.{name}.ratio outofplane.{name}.content" for name in BASELINES)
     ),
+    "discovery": (
+        "algebra.named_right algebra.span_angle_max none.false_claims doublebump.error doublebump.seconds "
+        "blob.rollout_inflation blob.defect_max sequences.swap_inflation factorize.angle_1000 factorize.angle_2000 "
+        "factorize.angle_5000 factorize.speedup factorize.max_points orbits.right_of_100 element.crlb_ratio"
+    ),
     "text_transformations": "months.energy tense.energy negation.energy politeness.energy plural.energy",
 }
-SEEDS = {"core": 5, "modalities": 3, "verification": 3, "beyond_linear": 3, "text_transformations": 3}
+SEEDS = {"core": 5, "modalities": 3, "verification": 3, "beyond_linear": 3, "discovery": 3, "text_transformations": 3}
 ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible", "care_table"}  # measures
+# Those that count over many data sets, or need gigabytes.
+ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
+ONE_SEED |= {"factorize.largest"}
 
 
 def record_of(name):

@@ -33,7 +33,7 @@ def fitted(points, **options):
 
 @pytest.fixture(scope="module")
 def two():
-    points, truth = spheres(800, (2, 2))
+    points, truth = spheres(600, (2, 2))
     return points, truth, fitted(points)
 
 
@@ -76,12 +76,12 @@ def test_coordinates_move_with_one_factor_alone(two):
     for factor in range(2):
         coordinates = result.coordinates(factor)
         codes = coordinates(new)
-        assert coordinates.values.shape == (800, 3)
+        assert coordinates.values.shape == (600, 3)
         assert (coordinates.impurity < 0.2 * coordinates.chance).all()
         assert np.corrcoef(coordinates(points)[:, 0], coordinates.values[:, 0])[0, 1] > 0.98
         for sphere in range(2):
             target = new[:, 3 * sphere : 3 * sphere + 3]
-            fit = np.linalg.lstsq(np.c_[coordinates.values, np.ones(800)], points[:, 3 * sphere : 3 * sphere + 3])[0]
+            fit = np.linalg.lstsq(np.c_[coordinates.values, np.ones(600)], points[:, 3 * sphere : 3 * sphere + 3])[0]
             error = np.c_[codes, np.ones(150)] @ fit - target
             r2[factor, sphere] = 1 - np.square(error).sum() / np.square(target - target.mean(axis=0)).sum()
     assert r2.max(axis=1).min() > 0.95
@@ -107,7 +107,7 @@ def test_three_factors():
 
 def test_noise_costs_accuracy_and_a_rotation_nothing(two):
     points, truth, result = two
-    noisy, _ = spheres(800, (2, 2), noise=0.05)
+    noisy, _ = spheres(600, (2, 2), noise=0.05)
     assert subspace_angle_score(fitted(noisy, dimension=4).subspaces, truth) < 0.2
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
     turned = fitted(points @ turn.T * 10, dimension=4)

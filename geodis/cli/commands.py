@@ -2,6 +2,7 @@
 
 from geodis.cli.app import app
 from geodis.cli.demo import demo
+from geodis.cli.discover import discover
 from geodis.cli.edit import edit
 from geodis.cli.encode import encode
 from geodis.cli.fit import fit
@@ -10,5 +11,5 @@ from geodis.cli.spectrum import spectrum
 from geodis.cli.train import train
 from geodis.cli.verify import verify
 
-for _command in (spectrum, scan, fit, verify, edit, encode, train, demo):
+for _command in (spectrum, scan, fit, verify, edit, discover, encode, train, demo):
     app.command()(_command)

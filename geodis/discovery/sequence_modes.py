@@ -15,7 +15,7 @@ from geodis.discovery.frequency_lattice import FrequencyLattice, fitted_speeds, 
 from geodis.discovery.frequency_peaks import noise_power, peak_frequencies, standard_errors, wrapped
 from geodis.discovery.rotating_planes import RotatingPlanes
 from geodis.discovery.sequence_frames import Plane, Whitened, Whitening, planes_of, released, whitening
-from geodis.discovery.sequence_prediction import ForwardErrors, Misses, misses
+from geodis.discovery.sequence_prediction import ForwardErrors, Halves, Misses, forward_skill, misses
 from geodis.discovery.sequence_refinement import RotationLoss, joint_frame
 from geodis.discovery.sequence_rows import Frames, read_frames
 from geodis.errors import ParameterError
@@ -206,15 +206,15 @@ class SequenceModes(BaseEstimator):
         skills: list[float] = []
         p_values: list[float] = []
         rng = np.random.default_rng([self.random_state, 3])
-        most = self.n_planes or self.max_planes
+        most, halves = self.n_planes or self.max_planes, [Halves.of(part.held) for part in parts]
         for _ in tqdm(range(most), desc="planes", disable=not self.verbose):
             codes = [part.next_codes() for part in parts]
             if any(code is None for code in codes):
                 break
-            pairs = [(code, part.held) for code, part in zip(codes, parts, strict=True) if code is not None]
-            skill = Misses.of([misses(code, held) for code, held in pairs]).skill
+            found = [code for code in codes if code is not None]
+            skill = forward_skill(found, halves)
             null = [
-                Misses.of([misses(held.within(code).shuffled(rng).z, held) for code, held in pairs]).skill
+                forward_skill([p.held.within(c).shuffled(rng).z for c, p in zip(found, parts, strict=True)], halves)
                 for _ in range(self.n_null)
             ]
             skills.append(skill)

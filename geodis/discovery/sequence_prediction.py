@@ -29,12 +29,6 @@ class Misses(NamedTuple):
     free: Array
     spread: Array
 
-    @property
-    def skill(self) -> float:
-        """1 − Σ model/Σ identity; 0 where nothing moves."""
-        still = float(self.identity.sum())
-        return 1.0 - float(self.model.sum()) / still if still > STILL else 0.0
-
     @classmethod
     def of(cls, parts: list[Misses]) -> Self:
         """Several folds as one."""
@@ -93,24 +87,62 @@ def first_half(frames: Frames) -> Array:
     return np.asarray(place < known[frames.owner])
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Sequences cut into the frames that tell their speeds and the later ones."""
+
+    known: Array
+    early: Frames
+    later: Frames
+    last: Array
+    owner: Array
+    ahead: Array
+
+    @classmethod
+    def of(cls, frames: Frames) -> Self:
+        """Of sequences of three frames or more."""
+        known = first_half(frames)
+        early, later = frames.rows(known), frames.rows(~known)
+        last = early.starts + early.counts - 1
+        owner = frames.owner[~known]
+        return cls(known, early, later, last, owner, frames.steps[~known] - early.steps[last][owner])
+
+    def summed(self, predicted: Array, codes: Array, scale: Array) -> Array:
+        """Squared errors of the later frames, scaled planes, summed over each sequence (n,)."""
+        return self.later.sums((np.abs(predicted - codes[~self.known]) ** 2 / scale).sum(axis=1))
+
+    def still(self, codes: Array) -> Array:
+        """The last known codes, as predictions."""
+        return codes[self.known][self.last][self.owner]
+
+    def turned(self, codes: Array) -> Array:
+        """The last known codes turned on at the speed of the first half."""
+        frequencies = peak_frequencies(codes[self.known], self.early)
+        return np.asarray(self.still(codes) * np.exp(1j * frequencies[self.owner] * self.ahead[:, None]))
+
+
+def forward_skill(codes: list[Array], halves: list[Halves]) -> float:
+    """1 − Σ model/Σ identity over folds of complex codes (N, R); 0 where nothing moves."""
+    model = identity = 0.0
+    for c, half in zip(codes, halves, strict=True):
+        scale = _scale(c)
+        model += float(half.summed(half.turned(c), c, scale).sum())
+        identity += float(half.summed(half.still(c), c, scale).sum())
+    return 1.0 - model / identity if identity > STILL else 0.0
+
+
 def misses(codes: Array, frames: Frames) -> Misses:
     """Errors of complex codes (N, R) of sequences of three frames or more."""
-    known = first_half(frames)
-    early = frames.rows(known)
-    frequencies = peak_frequencies(codes[known], early)
-    last = early.starts + early.counts - 1
-    before, since = codes[known][last], early.steps[last]
-    owner, ahead = frames.owner[~known], frames.steps[~known] - since[frames.owner[~known]]
-    later = frames.rows(~known)
-    scale = np.maximum((np.abs(codes - codes.mean(axis=0)) ** 2).mean(axis=0), STILL)
+    half, scale = Halves.of(frames), _scale(codes)
+    free = _free(codes[half.known] / np.sqrt(scale), half.early, half.owner, half.ahead) * np.sqrt(scale)
+    predictions = (half.turned(codes), half.still(codes), free, np.broadcast_to(codes.mean(axis=0), free.shape))
+    return Misses(*(half.summed(predicted, codes, scale) for predicted in predictions))
 
-    def summed(predicted: Array) -> Array:
-        return later.sums((np.abs(predicted - codes[~known]) ** 2 / scale).sum(axis=1))
 
-    turned = before[owner] * np.exp(1j * frequencies[owner] * ahead[:, None])
-    free = _free(codes[known] / np.sqrt(scale), early, owner, ahead) * np.sqrt(scale)
-    centre = np.broadcast_to(codes.mean(axis=0), turned.shape)
-    return Misses(summed(turned), summed(before[owner]), summed(free), summed(centre))
+def _scale(codes: Array) -> Array:
+    """The variance of each plane (R,)."""
+    return np.maximum((np.abs(codes - codes.mean(axis=0)) ** 2).mean(axis=0), STILL)
 
 
 def _free(codes: Array, early: Frames, owner: Array, ahead: Array) -> Array:
