@@ -29,8 +29,8 @@ SECONDS = 240.0
 N_FIT, N_VIEWS, N_TEST = 8000, 12, 60
 N_CONTENT = 16
 # One factor acts in each. Hue and light are one angle each; which way an object faces shows in many features.
-COPIES = {"m=1⊗m=0⊗m=0": 4, "m=2⊗m=0⊗m=0": 3, "m=0⊗m=1⊗m=0": 1, "m=0⊗m=2⊗m=0": 1, "m=0⊗m=0⊗m=1": 1}
-PARTS = (14, 4, 2)  # features of each factor, of norm one in every view: no object may hide a factor
+COPIES = {"m=1⊗m=0⊗m=0": 6, "m=2⊗m=0⊗m=0": 4, "m=0⊗m=1⊗m=0": 2, "m=0⊗m=2⊗m=0": 1, "m=0⊗m=0⊗m=1": 2}
+PARTS = (20, 6, 4)  # features of each factor, of norm one in every view
 N_STEPS = 24  # of a factor's orbit
 ACTION = FactorAction((OutOfPlane(), Hue(), LightTurn()))
 GROUP = SO2() * SO2() * SO2()

@@ -90,19 +90,14 @@ def skew(d: int, i: int, j: int, sign: float = -1.0) -> Array:
     return out
 
 
-def noisy(rng: Generator, v: Array) -> Array:
-    """Tangents with noise."""
-    return v + NOISE * np.sqrt(np.square(v).mean()) * rng.normal(size=v.shape)
-
-
 def tangents(fields: object, x: Array, v: Array, **given: object) -> GeneratorSet:
     """Generators of tangent vectors or frames at the level of one of twenty."""
     return TangentGenerators(fields, level=LEVEL).fit(x, v, **given).generators_
 
 
-def neighbours(fields: object, x: Array, dim: int, n_neighbors: int | None = None) -> GeneratorSet:
+def neighbours(fields: object, x: Array, dim: int) -> GeneratorSet:
     """Generators of a cloud whose tangent spaces are estimated."""
-    found = neighbour_frames(x, dim, n_neighbors)
+    found = neighbour_frames(x, dim)
     return tangents(fields, x, found.frames, repeat=found.repeat, items=found.items)
 
 
@@ -215,7 +210,8 @@ def planted_tangents(generators: list[Array], n: int, n_transformations: int, af
         matrices = np.tensordot(rng.normal(size=(n_transformations, len(generators))), turned(generators, change), 1)
         rows = np.column_stack([x, np.ones(len(x))]) if affine else x
         v = np.einsum("nab,nb->na", matrices[which], rows)[:, :d]
-        return tangents(AffineFields(d) if affine else LinearFields(d), x, noisy(rng, v), transformations=which)
+        v = v + NOISE * np.sqrt(np.square(v).mean()) * rng.normal(size=v.shape)
+        return tangents(AffineFields(d) if affine else LinearFields(d), x, v, transformations=which)
 
     return judge
 
@@ -314,11 +310,6 @@ def hyperboloid(rng: Generator, n: int) -> Array:
     return np.concatenate([t, np.sqrt(1 + t * t) * sphere(rng, n)], axis=1)
 
 
-def gaussian(d: int) -> Callable[[Generator, int], Array]:
-    """Points of all orbits."""
-    return lambda rng, n: rng.normal(size=(n, d))
-
-
 def areas(x: torch.Tensor) -> torch.Tensor:
     """The three areas that three points of the plane span with the origin: invariants of sl(2)."""
     p = x.reshape(len(x), 3, 2)
@@ -342,7 +333,7 @@ PLANTED: dict[str, tuple[DataSet, str]] = {
     "se(2) by 8 transformations": (planted_tangents(SE2, 800, 8, affine=True), "se(2)"),
     "heisenberg by 8 transformations": (planted_tangents(HEISENBERG, 800, 8), "heisenberg(3)"),
     "so(1,3) by 20 transformations": (planted_tangents(LORENTZ, 2000, 20), "so(1,3)"),
-    "frames of circles, R^2": (planted_frames(SO2, 200, gaussian(2)), "abelian(1)"),
+    "frames of circles, R^2": (planted_frames(SO2, 200, lambda rng, n: rng.normal(size=(n, 2))), "abelian(1)"),
     "frames of spheres, R^3": (planted_frames(SO3, 400, sphere), "so(3)"),
     "frames of a hyperboloid, R^4": (planted_frames(LORENTZ, 1000, hyperboloid), "so(1,3)"),
     "frames of a torus, R^4": (

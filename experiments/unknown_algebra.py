@@ -164,7 +164,9 @@ def harder(seed: int) -> dict[str, float]:
     return out | _summary("both_noisy", both, source_noise=1.0) | _summary("both_noisy_untold", both)
 
 
-MEASURES = {"named": named, "by_count": by_count, "without_orbit": without_orbit, "harder": harder}
+MEASURES = {
+    "algebra.named": named, "algebra.by_count": by_count, "algebra.free": without_orbit, "algebra.harder": harder,
+}  # fmt: skip
 
 
 def _summary(label: str, worlds: list[tuple[str, Planted]], **options: float) -> dict[str, float]:

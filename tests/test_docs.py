@@ -30,6 +30,7 @@ LAYERS = (
     "encoders",
     "orbits",
     "coordinates",
+    "discovery",
     "training",
     "metrics",
     "reports",

@@ -10,7 +10,11 @@ from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.groups import SO2, SO3, Dihedral
 from geodis.training import element_contrast
 
-CASES = {"SO2": (SO2(), ("m=1", "m=2")), "SO3": (SO3(), ("l=1", "l=2")), "D5": (Dihedral(5), (Dihedral(5).irreps(2)[-1].name,))}
+CASES = {
+    "SO2": (SO2(), ("m=1", "m=2")),
+    "SO3": (SO3(), ("l=1", "l=2")),
+    "D5": (Dihedral(5), (Dihedral(5).irreps(2)[-1].name,)),
+}
 
 
 def noise(*shape, seed=0):

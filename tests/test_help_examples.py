@@ -45,6 +45,9 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     npz(tmp_path / "mine.npz", **parts())
+    turns, start = rng.uniform(-1, 1, (12, 1)), rng.uniform(0, 6, (12, 30))
+    before, after = (np.stack([np.cos(t), np.sin(t)], axis=-1).reshape(-1, 2) for t in (start, start + turns))
+    npz(tmp_path / "pairs.npz", z=before, gz=after, batches=np.repeat(np.arange(12), 30))
     (tmp_path / "photos").mkdir()
     (tmp_path / "flows").mkdir()
     for i in range(12):
@@ -67,7 +70,7 @@ def test_examples_run(name, here, monkeypatch):
         done = run(*arguments)
         assert done.exit_code == 0, (command, done.output)
         for option, value in pairwise(arguments):
-            assert option not in ("--out", "--json") or (here / value).exists(), command
+            assert option not in ("--out", "--json", "--plot") or (here / value).exists(), command
 
 
 @pytest.mark.parametrize("command", examples(cli.app.registered_callback.callback))

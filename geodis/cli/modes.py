@@ -82,10 +82,11 @@ def tangents(data: Unlabelled, options: Options) -> Discovery:
     estimator = TangentGenerators(AffineFields(d), level=options.level, random_state=options.seed)
     found = estimator.fit(data.z, data.tangents, transformations=_transformations(data)).generators_
     names = (
-        "status", "n_generators", "matrices", "spectrum", "intervals", "floor", "beyond", "unseen", "unexplained",
+        "status", "n_generators", "spectrum", "intervals", "floor", "beyond", "unseen", "unexplained",
         "closure", "angle", "algebra", "n_items", "n_vanishing", "tolerance", "level", "notes",
     )  # fmt: skip
-    numbers = taken(found, *names) | {"fields": repr(found.fields), "readable": found.readable()}
+    matrices = found.matrices if found.n_generators else []
+    numbers = taken(found, *names) | {"matrices": matrices, "fields": repr(found.fields), "readable": found.readable()}
     pictures = (found.plot, *((partial(found.plot_flow, 0),) if found.n_generators else ()))
     return Discovery(found.status, tuple(_field_rows(found)), _field_sentence(found, options), numbers, pictures)
 

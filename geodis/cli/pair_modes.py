@@ -118,8 +118,9 @@ class FiniteActions:
         if n > FEW_BATCHES or d > FEW_DIMENSIONS or family.status != "ok" or not (n == 1 or family.differ):
             return None
         moments, level = family.second_moment[:d, :d], options.level
+        each = 1.0 - (1.0 - level) / n  # so that the level holds for all batches together
         orders = tuple(
-            finite_order(M, noise=folds, second_moment=moments, level=level)
+            finite_order(M, noise=folds, second_moment=moments, level=each)
             for M, folds in zip(family.operators, family.fold_operators.swapaxes(0, 1), strict=True)
         )
         inverse, commuting = (

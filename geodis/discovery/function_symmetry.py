@@ -121,7 +121,7 @@ def map_symmetries(
     >>> step = lambda x: x + 0.3 * torch.sin(x[:, :1] - x[:, 1:]) * torch.tensor([-1.0, 1.0])  # two springs
     >>> for text in map_symmetries(step, x, AffineFields(2)).readable():
     ...     print(text)
-    1 x0 ∂0 + 1 x0 ∂1 + 1 x1 ∂0 + 1 x1 ∂1
+    1 x0 ∂0 + 1 x1 ∂0 + 1 x0 ∂1 + 1 x1 ∂1
     1 ∂0 + 1 ∂1
     """
     x = _points(points, fields)

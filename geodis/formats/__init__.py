@@ -4,5 +4,7 @@ from geodis.formats.readers import read_orbits as read_orbits
 from geodis.formats.sources import read_fields as read_fields
 from geodis.formats.sources import read_images as read_images
 from geodis.formats.sources import read_texts as read_texts
+from geodis.formats.unlabelled import Unlabelled as Unlabelled
+from geodis.formats.unlabelled import read_unlabelled as read_unlabelled
 from geodis.formats.views import read_views as read_views
 from geodis.formats.writers import write_orbits as write_orbits

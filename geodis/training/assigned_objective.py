@@ -106,7 +106,7 @@ class AssignedObjective(AbstractObjective):
         terms = []
         for own in dict.fromkeys(factors):
             which = [i for i, acting in enumerate(factors) if acting == own]
-            chosen = ([parts[i] for i in which] for parts in (codes, rhos))
+            chosen = [codes[i] for i in which], [rhos[i] for i in which]
             terms.append(_steps_contrast(*chosen, self.element_temperature))
         return torch.stack(terms).mean()
 

@@ -127,7 +127,7 @@ class PolarNetwork(nn.Module):
         """Images (N, C, H, W) → features (N, F)."""
         if images.ndim != 4:
             raise ShapeError("images", "(N, C, H, W)", tuple(images.shape))
-        grid = self.grid.to(images).expand(len(images), -1, -1, -1)
+        grid = self.get_buffer("grid").to(images).expand(len(images), -1, -1, -1)
         rings = nn.functional.grid_sample(images.contiguous(), grid, align_corners=False)
         h = self.head(self.body(rings).mean(2).mT)  # (N, angles, hidden)
         spectrum = torch.fft.rfft(h, dim=1) / h.shape[1]
@@ -167,6 +167,7 @@ class _Copies(nn.Module):
         """Coefficients (N, n_frequencies, hidden) → copies (N, k, d)."""
         parts = []
         for m, mixer in zip(self.frequencies, self.mixers, strict=True):
+            assert isinstance(mixer, nn.Linear)
             frame = self.get_buffer(f"frame_{m}").to(spectrum.real)
             # rfft turns by e^{−imθ} when the picture turns by θ: conjugate.
             real, imag = spectrum[:, m].real, -spectrum[:, m].imag
