@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -38,17 +37,12 @@ INVARIANT = (0.2, 0.4, 0.6, 0.8, 2.0)  # and of the invariant ones; 2 leaves the
 EVERY = tuple(product(ACTING, INVARIANT))
 ENCODER_SECONDS = 50.0  # of the classifier of solids
 SECONDS = 80.0  # of the learned map
-DIGITS_SECONDS = 120.0
-# A thousand digits are few: decay, and room for what little the logits say of which digit it was. Settled on held
-# items of seed 0, among eight settings.
-DIGITS = {"n_features": 128, "n_content": 64, "weight_decay": 0.1}
-SOLIDS = {"n_features": 64, "n_content": 24}
 N_FAMILIES = 28
 
 
 def digits_rows(seed: int) -> dict[str, float]:
     """Rotated digits, from ten logits."""
-    return compared("digits", *digits(seed), seed, DIGITS_SECONDS, DIGITS)
+    return compared("digits", *digits(seed), seed)
 
 
 def solids_rows(seed: int) -> dict[str, float]:
@@ -57,19 +51,18 @@ def solids_rows(seed: int) -> dict[str, float]:
     codes = embedded(classifier(seed), data)
     fit = data.fit.images.reshape(-1, *data.fit.images.shape[2:])
     z = classifier(seed).codes(fit).reshape(*data.fit.images.shape[:2], -1)
-    return compared("solids", z, data.fit.angles, codes, seed, SECONDS, SOLIDS)
+    return compared("solids", z, data.fit.angles, codes, seed)
 
 
-def compared(
-    name: str, z: Array, angles: Array, codes: Codes, seed: int, seconds: float, options: dict[str, Any]
-) -> dict[str, float]:
+def compared(name: str, z: Array, angles: Array, codes: Codes, seed: int, seconds: float = SECONDS) -> dict[str, float]:
     """Embeddings (n, m, D) of the fitted items, and of the other sets, by linear and by deep coordinates."""
     torch.set_num_threads(1)
     n, m = z.shape[:2]
     rows, elements, items = z.reshape(n * m, -1), angles.reshape(n * m, 1), np.repeat(np.arange(n), m)
     linear = LinearCoordinates(SO2(), min_energy=0.0, random_state=seed).fit(rows, elements, items=items)
     deep = DeepCoordinates(
-        SO2(), held_out=0.15, max_steps=UNLIMITED, max_seconds=seconds, patience=None, random_state=seed, **options
+        SO2(), n_features=64, n_content=24, held_out=0.15, max_steps=UNLIMITED, max_seconds=seconds, patience=None,
+        random_state=seed,
     )  # fmt: skip
     deep.fit(rows, elements, items=items)
     straight = of_thresholds(linear.coordinates_, codes)

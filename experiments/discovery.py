@@ -37,7 +37,7 @@ ROWS: dict[str, Measure] = {
     **orbit_clouds.MEASURES,
     **element_bound.MEASURES,
 }
-ONCE = {name: (0,) for name in (*unknown_algebra.MEASURES, *orbit_clouds.MEASURES, "factorize.largest")}
+ONCE = {name: (0,) for name in (*unknown_algebra.MEASURES, *orbit_clouds.MEASURES)} | factorize.FEWER
 
 if __name__ == "__main__":
     run(ROWS, results=RESULTS, seeds=SEEDS, fewer=ONCE)

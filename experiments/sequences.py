@@ -16,7 +16,7 @@ solids      rendered solids turning out of plane at constant unknown speeds. The
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from out_of_plane import flat, trained
@@ -28,8 +28,8 @@ from geodis.discovery.sequence_modes import SequenceModes
 from geodis.linalg import Array
 
 SECONDS = 80.0  # CPU seconds of the encoder's training
-FRAMES, KNOWN = 16, 8
-VELOCITIES = (-11, -7, -5, -1, 1, 5, 7, 11)  # grid steps of 15° a frame, prime to 24: no image comes twice
+FRAMES, VELOCITIES = 12, (-11, -10, -7, -5, -2, -1, 1, 2, 5, 7, 10, 11)  # grid steps of 15°: no image comes twice
+TEST_FRAMES, KNOWN, TEST_VELOCITIES = 24, 12, (-11, -7, -5, -1, 1, 5, 7, 11)
 N_SEQUENCES = 60
 NOISE = 0.05
 
@@ -161,25 +161,29 @@ def embedded(data: SolidData, seed: int, seconds: float) -> tuple[Array, Array]:
 def scored(held: Array, test: Array, seed: int) -> dict[str, float]:
     """Modes of `held` sequences, swap test on `test` ones."""
     rng = np.random.default_rng([seed, 73])
-    modes = SequenceModes(random_state=seed).fit(turning(held, rng)[0]).modes_
-    z, speed = turning(test, rng)
+    modes = SequenceModes(random_state=seed).fit(turning(held, VELOCITIES, FRAMES, rng)[0]).modes_
+    z, speed = turning(test, TEST_VELOCITIES, TEST_FRAMES, rng)
     found = {f"sequences.{name}": value for name, value in swap(modes, z, speed).items()}
     found["sequences.planes"], found["sequences.rank"] = float(modes.n_planes), float(modes.rank)
     found["sequences.forward_error"], found["sequences.forward_identity"] = modes.errors.model, modes.errors.identity
     return found
 
 
-def turning(codes: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Sequences (n, FRAMES, p) of one object each, and their velocities in grid steps a frame (n,)."""
+def turning(codes: Array, velocities: Sequence[int], n_frames: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Sequences (n, n_frames, p) of one object each, and their velocities in grid steps a frame (n,)."""
     n, side = codes.shape[:2]
-    speed = rng.choice(VELOCITIES, n)
-    at = (rng.integers(side, size=(n, 1)) + speed[:, None] * np.arange(FRAMES)) % side
+    speed = rng.choice(velocities, n)
+    at = (rng.integers(side, size=(n, 1)) + speed[:, None] * np.arange(n_frames)) % side
     return codes[np.arange(n)[:, None], at], speed
 
 
 def swap(modes: RotatingPlanes, z: Array, speed: Array) -> dict[str, float]:
     """Single-step errors in the second half: own speed, another object's of the same velocity, free maps of both."""
     c = modes.transform(z)
+    if not modes.n_planes:
+        return dict.fromkeys(
+            ("swap_inflation", "own_ratio", "free_ratio", "free_swap_inflation", "speed_error"), np.nan
+        )
     c = c / c.reshape(-1, c.shape[-1]).std(axis=0)
     first, before, after = c[:, :KNOWN], c[:, KNOWN - 1 : -1], c[:, KNOWN:]
     other = partners(speed)

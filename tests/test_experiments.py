@@ -42,7 +42,7 @@ SEEDS = {"core": 5, "modalities": 3, "verification": 3, "beyond_linear": 3, "dis
 ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible", "care_table"}  # measures
 # Those that count over many data sets, or need gigabytes.
 ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
-ONE_SEED |= {"factorize.largest"}
+ONE_SEED |= {"factorize.largest", "factorize.speedups", "factorize.angle_s2_s2_s2"}
 
 
 def record_of(name):

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 from geodis.cli.discovered import Discovery, Options, Row, counted, taken
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FEW_BATCHES = 24  # up to which batches are looked at one by one, as the ids of actions
 FEW_DIMENSIONS = 64  # up to which products of all their operators are cheap
+MOST_FOLDS = 20
 LISTED = 8  # orders, one by one
 
 
@@ -44,6 +47,12 @@ def pairs(data: Unlabelled, options: Options) -> Discovery:
         sentence = f"{sentence} {finite.sentence}".strip()
     status = "ok" if finite.group and not algebra.n_generators else algebra.status
     return Discovery(status, rows, sentence, numbers, (*spectrum, beside))
+
+
+def _folds(batches: Any) -> int:
+    """As many as batches are large, since they tell the noise of the operators; few where batches are many."""
+    sizes = np.unique(batches, return_counts=True)[1]
+    return int(np.clip(sizes.min() // 2, 5, MOST_FOLDS)) if len(sizes) <= FEW_BATCHES else 5
 
 
 def _algebra_rows(found: DiscoveredAlgebra) -> list[Row]:
@@ -117,7 +126,8 @@ class FiniteActions:
         n, d = family.n_batches, family.dim
         if n > FEW_BATCHES or d > FEW_DIMENSIONS or family.status != "ok" or not (n == 1 or family.differ):
             return None
-        moments, level = family.second_moment[:d, :d], options.level
+        level, mean = options.level, family.second_moment[:d, d]
+        moments = family.second_moment[:d, :d] - np.outer(mean, mean)
         each = 1.0 - (1.0 - level) / n  # so that the level holds for all batches together
         orders = tuple(
             finite_order(M, noise=folds, second_moment=moments, level=each)

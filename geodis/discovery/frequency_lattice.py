@@ -32,7 +32,7 @@ from geodis.statistics import check_level
 FLOOR = 1e-7  # rad; frequencies of exact data are known to rounding and to the last step of an alternation
 LOOSE = 3.0  # residuals in units of their standard errors, root mean square, up to which a relation holds
 OUTLIER = 16.0  # what one sequence adds to χ² at most: a peak of the periodogram is sometimes the wrong one
-RIVAL = 9.0  # a second relation whose χ² is within it of the best leaves the choice open
+RIVAL = 9.0  # twice the difference in log-likelihood, within which a second relation leaves the choice open
 N_DRAWS = 40
 MAX_RANK = 4  # beyond, a search over all integer vectors is hopeless; further planes are taken as independent
 
@@ -81,10 +81,10 @@ class FrequencyLattice:
 
 
 class Relation(NamedTuple):
-    """An integer vector over the planes, its χ² over sequences, how many were tried, and how surprising it is."""
+    """An integer vector over the planes, the likelihood of its residuals, how many were tried, how surprising it is."""
 
     vector: tuple[int, ...]
-    chi2: float
+    likelihood: float
     tried: int
     surprise: Callable[[], float]
 
@@ -166,8 +166,9 @@ def _grow(search: _Search, seen: list[int], plane: int) -> None:
     held = _primitive(_tried(search, so_far, dual, seen, plane))
     if not held:
         return
-    best, *others = sorted(held, key=lambda found: found.chi2)
-    if any(x.chi2 < best.chi2 + RIVAL for x in others) or (p := best.p_value) >= 1.0 - search.level:
+    best, *others = sorted(held, key=lambda found: -found.likelihood)
+    rivals = [x for x in others if 2.0 * (best.likelihood - x.likelihood) < RIVAL]
+    if rivals or (p := best.p_value) >= 1.0 - search.level:
         search.open_planes.append(plane)
     else:
         search.relations.append(best._replace(tried=1, surprise=lambda: p))
@@ -199,42 +200,48 @@ def _tried(
         residual = wrapped(c * omega[:, plane, None] - speeds @ grid.T)
         variance = (c * sigma[:, plane, None]) ** 2 + np.einsum("nab,ma,mb->nm", spread, grid, grid)
         chi2 = np.minimum(residual**2 / variance, OUTLIER).sum(axis=0)
+        likelihood = -0.5 * (chi2 + np.log(variance).sum(axis=0))
         for j in np.flatnonzero(chi2 <= LOOSE**2 * len(omega)):
             vector = np.zeros(omega.shape[1], dtype=np.int64)
             vector[plane] = c
             if seen:
                 vector[seen] = -(grid[j] @ dual)
             p = partial(_surprise, search, speeds, grid[j], c, plane, residual[:, j], np.sqrt(variance[:, j]))
-            found.append(Relation(tuple(vector.tolist()), float(chi2[j]), tried, p))
+            found.append(Relation(tuple(vector.tolist()), float(likelihood[j]), tried, p))
     return found
 
 
 def _surprise(search: _Search, speeds: Array, m: Array, c: int, plane: int, residual: Array, sigma: Array) -> float:
-    """Fisher's p-value of residuals as small, when the plane is matched with other sequences' speeds.
+    """The chance of as many coincidences, when the plane is matched with the speeds of other sequences.
 
-    Sequences with the same speeds, within errors, are one piece of evidence. A relation of the plane with itself alone
-    (m = 0) is compared with uniform phases.
+    A coincidence is a residual below LOOSE standard errors. Sequences of the same speeds, within errors, are one piece
+    of evidence; speeds that few have, where most share theirs with many, are mistaken peaks and none. A relation of the
+    plane with itself alone (m = 0) is compared with uniform phases, on sequences that are not still.
     """
-    own = search.frequencies[:, plane]
+    own, wide = search.frequencies[:, plane], np.minimum(LOOSE * sigma, math.pi)
+    classes = _classes(np.column_stack([own, speeds]), 2.0 * max(float(np.median(sigma)), FLOOR))
     if m.any():
-        draws = [wrapped(c * search.rng.permutation(own) - speeds @ m) for _ in range(N_DRAWS)]
-        pool = np.sort(np.abs(np.concatenate(draws)))
+        draws = [c * search.rng.permutation(own) - speeds @ m for _ in range(N_DRAWS)]
+        met = sum(int((np.abs(wrapped(x)) <= wide).sum()) for x in draws)
+        chance = (met + 1.0) / (N_DRAWS * len(own) + 1.0)
     else:
-        pool = np.linspace(0.0, np.pi, 1000)
-    leaders = _distinct(np.column_stack([own, speeds]), 2.0 * max(float(np.median(sigma)), FLOOR))
-    size = np.maximum(np.abs(residual), sigma)[leaders]
-    q = (np.searchsorted(pool, size, side="right") + 1.0) / (len(pool) + 1.0)
-    return float(stats.chi2.sf(-2.0 * np.log(np.minimum(q, 1.0)).sum(), 2 * len(leaders)))
+        chance = float(wide.mean()) / math.pi
+        classes = [k for k in classes if float(np.median(np.abs(own[k]))) > float(np.median(wide[k]))]
+    hits = sum(float(np.median(np.abs(residual[k]))) <= float(np.median(wide[k])) for k in classes)
+    return float(stats.binom.sf(hits - 1, len(classes), min(chance, 1.0)))
 
 
-def _distinct(points: Array, radius: float) -> Array:
-    """Rows no two of which are within `radius` of each other, on the torus: a greedy choice."""
-    left, leaders = np.ones(len(points), dtype=bool), []
+def _classes(points: Array, radius: float) -> list[Array]:
+    """Rows within `radius` of a leader, on the torus: a greedy choice, without classes far smaller than is usual."""
+    left, found = np.ones(len(points), dtype=bool), []
     for i in range(len(points)):
         if left[i]:
-            leaders.append(i)
-            left &= np.abs(wrapped(points - points[i])).max(axis=1) > radius
-    return np.array(leaders)
+            near = left & (np.abs(wrapped(points - points[i])).max(axis=1) <= radius)
+            found.append(np.flatnonzero(near))
+            left &= ~near
+    sizes = np.array([len(k) for k in found])
+    usual = float(np.median(np.repeat(sizes, sizes)))
+    return [k for k in found if 4 * len(k) >= usual]
 
 
 # --- the lattice of given relations -----------------------------------------------------------------------------------

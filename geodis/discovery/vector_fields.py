@@ -204,7 +204,7 @@ class AbstractMonomialFields(AbstractVectorFields):
         size = self._dim + int((order == 0).any())
         out = np.zeros((len(theta), size, size))
         column = np.where(order == 0, self._dim, self.exponents.argmax(axis=1))
-        out[:, : self._dim, column] = theta.reshape(len(theta), self._dim, -1)
+        out[:, : self._dim, column] = theta.reshape(len(theta), self._dim, len(order))
         return out
 
     def _slope(self, points: Array, j: int) -> Array:
