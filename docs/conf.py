@@ -37,7 +37,7 @@ pygments_style = "friendly"
 pygments_dark_style = "native"
 
 # scikit-learn's own methods, whose docstrings refer to scikit-learn's pages.
-ROUTED = ("fit", "score", "transform", "inverse_transform")
+ROUTED = ("fit", "predict", "score", "transform", "inverse_transform")
 autodoc_default_options = {"exclude-members": ", ".join([f"set_{name}_request" for name in ROUTED])}
 BAR = re.compile(r"(``.*?``|`.*?`)|\|")
 FOOTNOTE = re.compile(r"\[(\d+)\]_|^\.\. \[(\d+)\]")  # of one docstring; a page holds several

@@ -178,7 +178,7 @@ class JointBlocks(BaseEstimator):
 
     References
     ----------
-    Maehara, Murota (2010), "A numerical algorithm for block-diagonal decomposition of matrix *-algebras".
+    Maehara, Murota (2010), "A numerical algorithm for block-diagonal decomposition of matrix star-algebras".
 
     Examples
     --------

@@ -167,14 +167,13 @@ class _Copies(nn.Module):
         """Coefficients (N, n_frequencies, hidden) → copies (N, k, d)."""
         parts = []
         for m, mixer in zip(self.frequencies, self.mixers, strict=True):
-            assert isinstance(mixer, nn.Linear)
             frame = self.get_buffer(f"frame_{m}").to(spectrum.real)
             # rfft turns by e^{−imθ} when the picture turns by θ: conjugate.
             real, imag = spectrum[:, m].real, -spectrum[:, m].imag
             if m == 0:
                 parts.append(torch.einsum("nkr,rd->nkd", mixer(real).unflatten(-1, (self.k, -1)), frame[0]))
                 continue
-            a, b = mixer.weight.chunk(2)
+            a, b = mixer.get_parameter("weight").chunk(2)
             w = [(real @ a.mT - imag @ b.mT), (real @ b.mT + imag @ a.mT)]
             w = [x.unflatten(-1, (self.k, -1)) for x in w]
             parts.append(torch.einsum("nkr,rd->nkd", w[0], frame[0]) - torch.einsum("nkr,rd->nkd", w[1], frame[1]))
