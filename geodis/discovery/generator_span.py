@@ -7,6 +7,7 @@ and second moments C of the points, so that Σ^{-1/2} · row · C^{1/2} has whit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -59,7 +60,7 @@ class NoiseEdge(NamedTuple):
         return self.mean + self.sd * float(stats.pearson3.ppf(level, SKEW))
 
 
-def noise_edge(draws: Array, whiten: Whitening) -> NoiseEdge:
+def noise_edge(draws: Array, whiten: Callable[[Array], Array]) -> NoiseEdge:
     """The edge from draws of noise `(n, B, D, p)`; at least half that of white noise with the assumed covariance.
 
     The latter counts for exact data alone, whose covariance is an assumed floor.
@@ -119,6 +120,12 @@ def closure(generators: Array) -> float:
     inside = np.einsum("ijab,mab->ijm", brackets, basis, optimize=True)
     outside = float(np.square(brackets).sum()) - float(np.square(inside).sum())
     return math.sqrt(max(outside, 0.0) / max(k * (k - 1), 1))
+
+
+def roots(moments: Array) -> Array:
+    """Symmetric square roots (B, p, p) of second moments."""
+    values, vectors = np.linalg.eigh(moments)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))[:, None]) @ np.swapaxes(vectors, 1, 2))
 
 
 def full_generators(rows: Array) -> Array:
