@@ -205,7 +205,7 @@ def swap(modes: RotatingPlanes, z: Array, speed: Array) -> dict[str, float]:
 
 
 def speed_misses(modes: RotatingPlanes, z: Array, speed: Array) -> Array:
-    """Speeds against the truth [rad], up to a sign and the harmonic that the first weight is of; π without one speed."""
+    """Speeds against the truth [rad], up to a sign and the harmonic of the first weight; π without a single speed."""
     if modes.weights.shape[1] != 1:
         return np.full(1, np.pi)
     found = modes.speeds_of(z[:, :KNOWN])[:, 0]

@@ -193,9 +193,19 @@ def test_too_few_generators_leave_more_than_noise_and_the_right_number_does_not(
     draws = noise_draws(z, gz, batches, operators, 20)
     assert moved(operators, whiten, draws) < 1e-6
     fits = [maximize(operators, whiten, logs, k) for k in (2, 3, 4)]
-    p = [enough(operators, whiten, draws, fit) for fit in fits[:2]]
+    p = [enough(whiten, draws, fit) for fit in fits[:2]]
     assert p[0] < 1e-6
     assert p[1] > 0.01
     agreed = [replication(fit, whiten, k) for fit, k in zip(fits, (2, 3, 4), strict=True)]
     assert agreed[1] > 0.95
     assert agreed[2] < 0.5
+
+
+def test_translations_leave_no_more_than_noise():
+    z, gz, batches, mixed = planted(affine_se2(), dim=7, n_batches=400)
+    operators = operators_of((z, gz, batches, mixed), affine=True)
+    whiten = Whitening.of(operators)
+    draws = noise_draws(z, gz, batches, operators, 20)
+    fit = maximize(operators, whiten, logarithms(operators), 3)
+    assert enough(whiten, draws, fit) > 0.01
+    assert enough(whiten, draws, maximize(operators, whiten, logarithms(operators), 2)) < 1e-6

@@ -21,6 +21,7 @@ from geodis.discovery.generator_span import (
     leading,
     noise_edge,
     principal_angles,
+    roots,
 )
 from geodis.linalg import Array
 
@@ -134,10 +135,10 @@ def _replicated(operators: BatchOperators, whiten: Whitening, draws: Array, loga
     agreed = replication(fit, whiten, k)
     if agreed < REPLICATED:
         return None
-    return _Tried(fit, used, enough(operators.take(used), whiten, draws[:, used], fit), agreed)
+    return _Tried(fit, used, enough(whiten, draws[:, used], fit), agreed)
 
 
-def enough(operators: BatchOperators, whiten: Whitening, draws: Array, fit: SpanFit) -> float:
+def enough(whiten: Whitening, draws: Array, fit: SpanFit) -> float:
     """P(noise alone leaves as much as the fit does between batches).
 
     Each batch is whitened by its own design: there its elements are an orthogonal projection, which takes noise away

@@ -193,7 +193,7 @@ class UnknownAlgebra(BaseEstimator):
     ) -> DiscoveredAlgebra:  # fmt: skip
         """The result for at least one generator."""
         fit, orbit = self._refined(fit, operators, whiten, draws, counted.p_more)
-        p_more = enough(operators, whiten, draws, fit) if orbit.found else counted.p_more
+        p_more = enough(whiten, draws, fit) if orbit.found else counted.p_more
         angles = bootstrap_angles(fit, whiten, orbit, seed=self.random_state)
         tail = (1.0 - self.level) / 2.0
         low, middle, high = (float(v) for v in np.quantile(angles, [tail, 0.5, 1.0 - tail]))
@@ -224,7 +224,7 @@ class UnknownAlgebra(BaseEstimator):
             return fit, free
         noise = float(np.median(bootstrap_angles(fit, whiten, free, seed=self.random_state)))
         orbit = on_orbit(operators, whiten, fit, noise)
-        if orbit.found and min(p_more, CERTAIN) > enough(operators, whiten, draws, orbit.fit):
+        if orbit.found and min(p_more, CERTAIN) > enough(whiten, draws, orbit.fit):
             return fit, free
         return orbit.fit, orbit
 
