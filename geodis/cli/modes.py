@@ -85,8 +85,11 @@ def tangents(data: Unlabelled, options: Options) -> Discovery:
         "status", "n_generators", "spectrum", "intervals", "floor", "beyond", "unseen", "unexplained",
         "closure", "angle", "algebra", "n_items", "n_vanishing", "tolerance", "level", "notes",
     )  # fmt: skip
-    matrices = found.matrices if found.n_generators else []
-    numbers = taken(found, *names) | {"matrices": matrices, "fields": repr(found.fields), "readable": found.readable()}
+    numbers = taken(found, *names) | {
+        "matrices": found.matrices,
+        "fields": repr(found.fields),
+        "readable": found.readable(),
+    }
     pictures = (found.plot, *((partial(found.plot_flow, 0),) if found.n_generators else ()))
     return Discovery(found.status, tuple(_field_rows(found)), _field_sentence(found, options), numbers, pictures)
 

@@ -298,9 +298,9 @@ def released(planes: list[Plane], problem: Whitened, tolerance: float = 0.1) -> 
         for i, (row, offset, share) in zip(copies, rows, strict=True):
             if share <= planes[i].share:
                 out[i] = _with_frequencies(row, offset, share, problem.frames)
-    rows = np.array([part for plane in out for part in (plane.row.real, plane.row.imag)])[:, : problem.n_moving]
+    parts = np.array([part for plane in out for part in (plane.row.real, plane.row.imag)])[:, : problem.n_moving]
     # Two planes may have become one; the uncorrelated ones never are.
-    return out if np.linalg.cond(rows) < 1e4 else planes
+    return out if np.linalg.cond(parts) < 1e4 else planes
 
 
 def same_frequencies(planes: list[Plane], tolerance: float) -> list[list[int]]:

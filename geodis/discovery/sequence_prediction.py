@@ -70,9 +70,9 @@ class ForwardErrors:
             nothing = Interval(np.nan, np.nan, level, "nothing moves", np.nan)
             return cls(np.nan, np.nan, np.nan, nothing, nothing, nothing, len(misses.model))
         parts = (misses.model, misses.identity, misses.free)
-        values = [float(x.sum()) / total for x in parts]
-        intervals = [ratio_clustered_t(x, misses.spread, level=level) for x in parts]
-        return cls(*values, *intervals, len(misses.model))
+        model, identity, free = (float(x.sum()) / total for x in parts)
+        own, still, fitted = (ratio_clustered_t(x, misses.spread, level=level) for x in parts)
+        return cls(model, identity, free, own, still, fitted, len(misses.model))
 
     def __str__(self) -> str:
         low, high = self.interval.low, self.interval.high
