@@ -16,6 +16,9 @@ from geodis.coordinates.network_lift import BATCH, NetworkLift
 from geodis.errors import ParameterError
 from geodis.linalg import Array
 
+FAR = 1e-13  # what is left of h by rounding where nothing is magnified, and a little more
+CORRECTIONS = 4  # each is as good as rounding at its own place, the best of them better
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FlowLift(AbstractInvertibleLift):
@@ -52,7 +55,20 @@ class FlowLift(AbstractInvertibleLift):
         return self._mapped(self.network, rows)
 
     def _inverse(self, rows: Tensor) -> Tensor:
-        return self._mapped(self.network.inverse, rows)
+        return self._mapped(self._undone, rows)
+
+    def _undone(self, h: Tensor) -> Tensor:
+        """φ⁻¹(h); of rows so far from the data that φ magnifies rounding, the best of a few corrections."""
+        z = self.network.inverse(h)
+        left = h - self.network(z)
+        for _ in range(CORRECTIONS):
+            if not (left.norm(dim=1) > FAR * h.norm(dim=1)).any():
+                break
+            tried = self.network.inverse(h + left)
+            rest = h - self.network(tried)
+            better = (rest.norm(dim=1) < left.norm(dim=1))[:, None]
+            z, left = torch.where(better, tried, z), torch.where(better, rest, left)
+        return z
 
     def _mapped(self, mapping: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         if next(self.network.parameters()).device != rows.device:
