@@ -7,7 +7,7 @@ from torch import nn
 
 from geodis import DeepCoordinates
 from geodis.coordinates.network_spec import build, describe
-from geodis.errors import ParameterError, ShapeError, UnknownNameError
+from geodis.errors import DesignError, ParameterError, ShapeError, UnknownNameError
 from geodis.groups import SO2, SO3, Lorentz
 from geodis.training import AssignedObjective, UnitParts, mlp, polar_convnet
 from geodis.training.spectral_start import spectral_start
@@ -116,6 +116,18 @@ def test_deep_coordinates_refuse_what_does_not_fit():
     ):
         with pytest.raises((ParameterError, ShapeError), match=match):
             DeepCoordinates(SO3(), max_order=1, max_steps=2, **options).fit(z, params, items=items)
+
+
+def test_a_limited_range_is_refused():
+    """±30°: an invariant code would have most of the energy of m = 1."""
+    rng = np.random.default_rng(0)
+    angles, z = rng.uniform(-0.5, 0.5, (200, 1)), rng.normal(size=(50, 5)).repeat(4, axis=0)
+    options = {"n_content": 0, "max_order": 1, "max_steps": 2}
+    items = np.arange(200) // 4
+    with pytest.raises(DesignError, match="limited range"):
+        DeepCoordinates(SO2(), copies={"m=1": 2}, **options).fit(z, angles, items=items)
+    DeepCoordinates(SO2(), **options).fit(z, angles, items=items)
+    DeepCoordinates(SO2(), copies={"m=1": 2}, **options).fit(z, rng.uniform(-3.14, 3.14, (200, 1)), items=items)
 
 
 # --- the polar network ------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from geodis.coordinates.latent import fingerprints
 from geodis.coordinates.lift import AbstractLift
 from geodis.coordinates.spectrum import IsotypicSpectrum
 from geodis.encoders import fingerprint
-from geodis.errors import LengthError, ParameterError
+from geodis.errors import DesignError, LengthError, ParameterError
 from geodis.groups import AbstractGroup
 from geodis.linalg import Array, to_numpy
 from geodis.orbits import Orbits, as_items, as_params
@@ -337,6 +337,10 @@ class DeepCoordinates(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _objective(self, limited: bool) -> Callable[[Tensor, Tensor], Tensor]:
         if self.copies is not None:
+            if limited:  # an invariant code agrees with itself over a small range of any irrep (theory §5)
+                raise DesignError(
+                    "copies: expected elements drawn over the whole group, got a limited range. Leave `copies` out."
+                )
             return self._assigned(self.copies)
         every = self.group.irreps(self.max_order)
         irreps = every if self.irreps is None else tuple(self.group.irrep(name) for name in self.irreps)
