@@ -164,7 +164,8 @@ def test_pairs_count_planted_dimensions(name: str, copies: int) -> None:
     invariant = noise(100, 1, 2).expand(-1, 4, -1)
     mixed = torch.cat([code, invariant], dim=-1) @ noise(1, code.shape[-1] + 2, code.shape[-1] + 2)[0]
     found = float(pair_score(mixed, params, reps, ridge=EXACT))
-    assert found == pytest.approx(code.shape[-1], rel=0.05)  # by chance other directions follow, or fail to, a little
+    # Other directions that follow by chance fail on the other half of the items, and count against.
+    assert 0.96 * code.shape[-1] < found < 1.001 * code.shape[-1]
     assert float(pair_score(invariant, params, reps)) < 1e-6
 
 
