@@ -13,7 +13,7 @@ from scipy.linalg import block_diag
 
 from geodis.discovery.finite_order import finite_order
 from geodis.discovery.nearest_finite import nearest_family, nearest_of_order, relation_defects
-from geodis.discovery.noise_size import NoiseSize, size_of_draws
+from geodis.discovery.noise_size import NoiseSize, jackknife_draws, size_of_draws
 from geodis.errors import FiniteError, GeodisError, ParameterError, ShapeError
 
 
@@ -174,6 +174,21 @@ def test_the_size_of_uneven_noise_exceeds_its_quantile_as_often_as_said(complex_
         law = size_of_draws((parts - parts.mean(axis=0)) / math.sqrt(7.0))
         exceeded.append(float(np.square(np.abs(draw(6))).sum()) > law.exceeded(0.05))
     assert 0.02 < np.mean(exceeded) < 0.09
+
+
+@pytest.mark.parametrize(
+    "spread", [[1, 1, 1, 1], [1, 0.5, 0.3, 0.1], [1, 0.01, 0.01, 0.01]], ids=["even", "uneven", "one"]
+)
+def test_few_draws_refuse_no_more_than_they_promise(spread: list[float]) -> None:
+    """Five parts, their mean against its own jackknife: the rate of small p-values, and that power is left."""
+    rng, small, told = np.random.default_rng(0), 0, 0
+    for _ in range(3000):
+        parts = rng.normal(size=(5, 4)) * spread * math.sqrt(5.0)
+        law = size_of_draws(jackknife_draws((parts.sum(axis=0) - parts) / 4.0))
+        small += law.p_value(float((parts.mean(axis=0) ** 2).sum())) < 0.0125
+        told += law.p_value(float(((parts.mean(axis=0) + 12.0 * np.array(spread)) ** 2).sum())) < 0.0125
+    assert small / 3000 < 0.0125 + 3 * math.sqrt(0.0125 / 3000)
+    assert told / 3000 > 0.9
 
 
 def test_known_noise_has_the_law_of_chi_squared():

@@ -141,7 +141,8 @@ def finite_order(
     max_order : int
         Largest order tried.
     level : float
-        A true order is found with at least this probability, a phase that has none is given one with at most 1 − level.
+        A true order is refused with probability at most 1 − level, a phase that has none is given one with at most
+        that. Few folds leave the noise open, and orders ``"undecided"``: ten or twenty decide more than five.
     attenuation : float
         Moduli in [1 − attenuation, 1] count as 1: ridge fits from noisy points are too short by such a factor.
     slack : float

@@ -70,7 +70,7 @@ class SharedTransformations(BaseEstimator):
         *,
         map_class: AbstractMapClass | None = None,
         affine: bool = False,
-        n_folds: int = 5,
+        n_folds: int = 10,
         level: float = 0.95,
         random_state: int = 0,
         verbose: bool = False,
