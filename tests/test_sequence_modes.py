@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
 
-from geodis.discovery.frequency_peaks import peak_frequencies, standard_errors, wrapped
+from geodis.discovery.frequency_lattice import frequency_lattice
+from geodis.discovery.frequency_peaks import noise_and_leak, peak_frequencies, standard_errors, wrapped
 from geodis.discovery.sequence_frames import whitening
 from geodis.discovery.sequence_modes import SequenceModes
 from geodis.discovery.sequence_refinement import RotationLoss
 from geodis.discovery.sequence_rows import read_frames
-from geodis.discovery.sequence_speeds import joint_speeds
+from geodis.discovery.sequence_speeds import joint_speeds, speed_margins
+from geodis.discovery.sequence_torus import merged_lattice
 from geodis.errors import FiniteError, GeodisError, LengthError, ParameterError, ShapeError
 
 QUICK = {"n_folds": 2, "n_null": 19}
@@ -238,6 +241,71 @@ def test_joint_speeds_beat_the_best_single_plane():
     both = wrapped(joint_speeds(codes, frames, np.array([[1], [3]]), np.full(2, 0.08)) - v)
     alone = wrapped(joint_speeds(codes[:, :1], frames, np.array([[1]]), np.full(1, 0.08)) - v)
     assert np.median(np.abs(both)) < 0.5 * np.median(np.abs(alone))
+
+
+def test_a_still_part_that_leaks_into_a_plane_does_not_stop_it():
+    rng = np.random.default_rng(0)
+    frames, leak = read_frames(np.zeros((200, 12, 1))), np.array([50.0])
+    true = rng.uniform(0.4, 3.0, 200)
+    still = 2.0 * (rng.normal(size=200) + 1j * rng.normal(size=200))
+    codes = np.exp(1j * true[frames.owner] * frames.steps) + still[frames.owner]
+    codes = (codes + 0.1 * (rng.normal(size=2400) + 1j * rng.normal(size=2400)))[:, None]
+    plain, careful = (np.abs(peak_frequencies(codes, frames, x)[:, 0] - true) for x in (None, leak))
+    assert np.median(plain) > 0.3
+    assert np.quantile(careful, 0.95) < 0.1
+    noise, found = noise_and_leak(codes, frames)
+    assert noise[0] == pytest.approx(0.02, rel=0.15)
+    assert found[0] * noise[0] == pytest.approx(8.0, rel=0.3)
+    assert noise_and_leak(codes - still[frames.owner][:, None], frames)[1][0] < 0.1
+
+
+def turning(weights, noise, n=120, T=10, seed=0):
+    """Noisy codes of planes with these weights on a circle, and their frames."""
+    rng = np.random.default_rng(seed)
+    frames = read_frames(np.zeros((n, T, 1)))
+    v = rng.uniform(-np.pi, np.pi, (n, len(weights[0])))
+    a = rng.normal(size=(n, len(weights))) + 1j * rng.normal(size=(n, len(weights)))
+    codes = a[frames.owner] * np.exp(1j * (v @ np.array(weights).T)[frames.owner] * frames.steps[:, None])
+    return codes + noise * (rng.normal(size=codes.shape) + 1j * rng.normal(size=codes.shape)), frames
+
+
+@pytest.mark.parametrize("weights", [[[2], [1]], [[1], [-3]], [[1, 0], [0, 1]]], ids=str)
+def test_relations_that_frequencies_leave_open_are_decided_by_codes(weights):
+    codes, frames = turning(weights, 0.5)
+    noise, leak = np.full(2, 0.5), np.zeros(2)
+    unknown = replace(frequency_lattice(np.zeros((0, 2))), rank=2, status="undecided", open_planes=(0, 1))
+    found = merged_lattice(unknown, codes, frames, noise, leak, max_weight=4, level=0.95, seed=0)
+    rank = len(weights[0])
+    assert found.rank == rank
+    assert found.status == ("ok" if rank == 1 else "undecided")
+    if rank == 1:
+        assert np.array_equal(found.weights, np.array(weights))
+        assert not (found.relations @ found.weights).any()
+
+
+def test_one_velocity_for_all_decides_nothing():
+    codes, frames = turning([[2], [1]], 0.1, n=1)
+    codes = np.tile(codes, (40, 1))
+    frames = read_frames(np.zeros((40, 10, 1)))
+    unknown = replace(frequency_lattice(np.zeros((0, 2))), rank=2, status="undecided", open_planes=(0, 1))
+    found = merged_lattice(unknown, codes, frames, np.full(2, 0.02), np.zeros(2), max_weight=4, level=0.95, seed=0)
+    assert found.status == "undecided"
+
+
+def test_an_item_with_a_symmetry_does_not_tell_its_speed():
+    rng = np.random.default_rng(0)
+    frames = read_frames(np.zeros((60, 9, 1)))
+    v = rng.uniform(-3, 3, (60, 1))
+    codes = np.exp(1j * (v @ [[1, 2]])[frames.owner] * frames.steps[:, None])
+    codes[frames.owner < 30, 0] = 0.0  # the second harmonic alone: v or v + π
+    codes = codes + 0.1 * (rng.normal(size=codes.shape) + 1j * rng.normal(size=codes.shape))
+    weights, noise = np.array([[1], [2]]), np.full(2, 0.02)
+    margins = speed_margins(codes, frames, weights, noise, np.zeros(2))
+    assert (margins[30:] > 9).all()
+    assert np.median(margins[:30]) < 20 < 0.1 * np.median(margins[30:])
+    wrong = np.abs(wrapped(joint_speeds(codes, frames, weights, noise) - v))[:, 0] > 0.3
+    assert wrong[:30].mean() > 0.2
+    assert not wrong[30:].any()
 
 
 def test_the_same_seed_gives_the_same_result_and_tensors_are_taken():

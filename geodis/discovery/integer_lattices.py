@@ -28,7 +28,7 @@ def weights_of(relations: Array, n_planes: int) -> tuple[Array, tuple[int, ...]]
     """
     divisors, v = smith(relations, n_planes)
     torsion = [i for i, d in enumerate(divisors) if d > 1]
-    free = _simplest(v[:, len(divisors) :])
+    free = simplest(v[:, len(divisors) :])
     return np.concatenate([free, v[:, torsion]], axis=1), tuple(divisors[i] for i in torsion)
 
 
@@ -65,7 +65,7 @@ def _swap_columns(rows: list[list[int]], i: int, j: int) -> None:
         row[i], row[j] = row[j], row[i]
 
 
-def _simplest(weights: Array) -> Array:
+def simplest(weights: Array) -> Array:
     """The same lattice in the basis of planes that makes the weights smallest, else reduced; leading signs positive."""
     r, k = weights.shape
     best = reduced(weights)

@@ -10,8 +10,8 @@ import numpy as np
 from geodis.discovery.frequency_lattice import FrequencyLattice
 from geodis.discovery.frequency_peaks import peak_frequencies, standard_errors
 from geodis.discovery.sequence_prediction import ForwardErrors
-from geodis.discovery.sequence_rows import Frames, read_frames
-from geodis.discovery.sequence_speeds import joint_speeds
+from geodis.discovery.sequence_rows import in_gaps, read_frames
+from geodis.discovery.sequence_speeds import joint_speeds, speed_margins
 from geodis.errors import ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.palette import FOUND, LINE, NULL, SOFT
@@ -39,8 +39,9 @@ class RotatingPlanes:
         Radians a step, in [−π/gap, π/gap): sequences seen every second step tell no more than ω mod π. A common sign of
         a column is a convention (chosen so that weights lead with a positive number). Standard errors; π/√3 stands for
         "unknown".
-    noise : ndarray (R,)
-        E|noise|² of each plane's complex code.
+    noise, leak : ndarray (R,)
+        E|noise|² of each plane's complex code in one frame; variance, in this unit, of still parts of sequences that
+        leak into the plane.
     errors : ForwardErrors
         Cross-fitted: speeds from the first half of sequences that the frame has not seen.
     skills, p_values : tuple of float
@@ -64,6 +65,7 @@ class RotatingPlanes:
     frequencies: Array
     frequency_errors: Array
     noise: Array
+    leak: Array
     errors: ForwardErrors
     skills: tuple[float, ...]
     p_values: tuple[float, ...]
@@ -127,13 +129,21 @@ class RotatingPlanes:
         """Frequencies (n, R) of other sequences, each plane by itself, and their standard errors."""
         frames = read_frames(Z, sequence, step, len(self.centre))
         codes = self._complex(frames.z)
-        found = peak_frequencies(codes, frames)
+        found = peak_frequencies(codes, frames, self.leak)
         return found, standard_errors(found, codes, frames, self.noise)
 
     def speeds_of(self, Z: Any, sequence: Any = None, step: Any = None) -> Array:
         """Speeds (n, k) a step of other sequences, from all planes at once along the integer weights."""
         frames = read_frames(Z, sequence, step, len(self.centre))
-        return joint_speeds(self._complex(frames.z), _in_gaps(frames, self.gap), self.weights, self.noise)
+        return joint_speeds(self._complex(frames.z), in_gaps(frames, self.gap), self.weights, self.noise, self.leak)
+
+    def speed_margins(self, Z: Any, sequence: Any = None, step: Any = None) -> Array:
+        """How sure `speeds_of` is (n,): the lead of the best speed on the next, twice a difference in log-likelihood.
+
+        Below about 9 the sequence does not tell its speed (an item with a symmetry of its own). NaN unless k = 1.
+        """
+        frames = in_gaps(read_frames(Z, sequence, step, len(self.centre)), self.gap)
+        return speed_margins(self._complex(frames.z), frames, self.weights, self.noise, self.leak)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Frequencies of all planes against the first speed, each with its standard error, and the lines W v."""
@@ -178,11 +188,3 @@ class RotatingPlanes:
         out[..., even + 1, even] = np.sin(angles)
         out[..., even, even + 1] = -np.sin(angles)
         return out
-
-
-def _in_gaps(frames: Frames, gap: int) -> Frames:
-    """Steps counted in units of `gap`, from the first frame of each sequence."""
-    if gap == 1:
-        return frames
-    since = frames.steps - frames.steps[frames.starts][frames.owner]
-    return Frames(frames.z, since // gap, frames.starts, frames.counts, frames.labels)

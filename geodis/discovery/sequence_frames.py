@@ -26,10 +26,10 @@ from geodis.discovery.frequency_peaks import canonical, peak_frequencies
 from geodis.discovery.sequence_rows import Frames
 from geodis.linalg import Array
 
-N_GENERATORS, N_MIXED, N_EACH = 4, 4, 4  # leading moments, random combinations of them, planes taken from each
+N_GENERATORS, N_MIXED, N_EACH = 4, 8, 4  # leading moments, random combinations of them, planes taken from each
 WIDTH = 32  # leading directions in which moments are formed
 SHORT, LONG = 6, 200  # alternations of every good start, of the best one
-N_POLISHED = 2
+N_POLISHED = 6
 POOR = 0.5  # λ of a start in the leading directions, above which all of them are searched
 SETTLED = 1e-5  # share of λ by which an alternation has to lower it to go on
 STILL = 1e-13  # share of the largest variance below which a direction is rounding
@@ -240,10 +240,11 @@ def planes_of(problem: Whitened, seed: Any) -> Iterator[Plane]:
     taken = np.zeros((0, q))
     while wide.shape[1] >= 2:
         inner = null_space(taken[:, : narrow.n_moving], rcond=1e-9) if len(taken) else np.eye(narrow.n_moving)
-        start = _started(narrow, inner, moments, rng) if inner.shape[1] >= 2 else None
-        if start is None or start.share > POOR:
-            start = _started(problem, wide, moments, rng)
-        plane = alternated(_widened(start, narrow, problem), problem, wide, LONG)
+        starts = _started(narrow, inner, moments, rng) if inner.shape[1] >= 2 else []
+        if not starts or starts[0].share > POOR:
+            starts = [*starts, *_started(problem, wide, moments, rng)]
+        good = [alternated(_widened(p, narrow, problem), problem, wide, SHORT) for p in _different(starts)]
+        plane = alternated(min(good, key=lambda p: p.share), problem, wide, LONG)
         yield plane
         taken = np.concatenate([taken, [plane.row[:q].real, plane.row[:q].imag]])
         wide = null_space(taken, rcond=1e-9)
@@ -257,8 +258,8 @@ def leading(problem: Whitened, width: int) -> Whitened:
     return Whitened(frames, q, problem.rows[:, kept], problem.gram[np.ix_(kept, kept)], problem.penalty[:q, :q])
 
 
-def _started(problem: Whitened, basis: Array, moments: Array, rng: np.random.Generator) -> Plane:
-    """The best of a few good starts after some alternations."""
+def _started(problem: Whitened, basis: Array, moments: Array, rng: np.random.Generator) -> list[Plane]:
+    """Good starts after some alternations, the best first."""
     frames, q = problem.frames, problem.n_moving
     rows = starting_rows(moments, basis, rng)
     codes = frames.z[:, :q] @ rows.T
@@ -268,7 +269,16 @@ def _started(problem: Whitened, basis: Array, moments: Array, rng: np.random.Gen
     ]
     still = np.zeros(frames.z.shape[1] - q)
     good = [alternated(replace(p, row=np.append(p.row, still)), problem, basis, SHORT) for p in starts]
-    return min(good, key=lambda p: p.share)
+    return sorted(good, key=lambda p: p.share)
+
+
+def _different(starts: list[Plane]) -> list[Plane]:
+    """At most N_POLISHED of them, no two with the same frequencies."""
+    kept: list[Plane] = []
+    for plane in starts:
+        if not any(_close(plane, other, 0.1) or _close(_mirrored(plane), other, 0.1) for other in kept):
+            kept.append(plane)
+    return kept[:N_POLISHED]
 
 
 def _widened(plane: Plane, narrow: Whitened, wide: Whitened) -> Plane:

@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from geodis.discovery.frequency_lattice import FrequencyLattice, fitted_speeds, frequency_lattice
-from geodis.discovery.frequency_peaks import noise_power, peak_frequencies, standard_errors, wrapped
+from geodis.discovery.frequency_peaks import noise_and_leak, peak_frequencies, standard_errors, wrapped
 from geodis.discovery.rotating_planes import RotatingPlanes
 from geodis.discovery.sequence_frames import Plane, Whitened, Whitening, planes_of, released, whitening
 from geodis.discovery.sequence_prediction import ForwardErrors, Halves, Misses, forward_skill, misses
 from geodis.discovery.sequence_refinement import RotationLoss, joint_frame
-from geodis.discovery.sequence_rows import Frames, read_frames
+from geodis.discovery.sequence_rows import Frames, in_gaps, read_frames
+from geodis.discovery.sequence_speeds import joint_speeds
+from geodis.discovery.sequence_torus import merged_lattice
 from geodis.errors import ParameterError
 from geodis.groups.options import count
 from geodis.linalg import Array
@@ -298,7 +300,9 @@ class _Fold:
     def final(self, n: int, isometric: bool) -> Misses:
         """Forward prediction of the held-out sequences in the first n planes, refined together."""
         rows, offsets = self.search.final(n, isometric)
-        return misses((self.held.z - self.search.white.mean) @ rows.T + offsets, self.held)
+        mean = self.search.white.mean
+        _, leak = noise_and_leak((self.search.raw.z - mean) @ rows.T + offsets, self.search.raw)
+        return misses((self.held.z - mean) @ rows.T + offsets, self.held, leak)
 
 
 # --- the result -------------------------------------------------------------------------------------------------------
@@ -323,11 +327,17 @@ def _assembled(planes: tuple[Array, Array], search: _Search, frames: Frames, opt
     if not options.isometric:
         size = np.sqrt((np.abs(codes) ** 2).mean(axis=0) / 2.0)
         rows, offsets, codes = rows / size[:, None], offsets / size, codes / size
-    omega = peak_frequencies(codes, frames)
-    noise = noise_power(omega, codes, frames)
+    noise, leak = noise_and_leak(codes, frames)
+    omega = peak_frequencies(codes, frames, leak)
     sigma = standard_errors(omega, codes, frames, noise)
     gap = int(np.gcd.reduce(frames.gaps[frames.counts > 1])) if (frames.counts > 1).any() else 1
     lattice = _lattice(omega, sigma, frames, gap, options)
+    if lattice.status == "undecided":
+        lattice = merged_lattice(
+            lattice, codes, in_gaps(frames, gap), noise, leak, max_weight=options.max_weight, level=options.level,
+            seed=options.random_state,
+        )  # fmt: skip
+        lattice = replace(lattice, speeds=joint_speeds(codes, in_gaps(frames, gap), lattice.weights, noise, leak))
     flip = np.array([-1.0 if w.any() and w[np.flatnonzero(w)[0]] < 0 else 1.0 for w in lattice.weights])
     lattice = replace(lattice, weights=lattice.weights * flip[:, None].astype(np.int64),
                       relations=lattice.relations * flip.astype(np.int64))  # fmt: skip
@@ -343,7 +353,7 @@ def _assembled(planes: tuple[Array, Array], search: _Search, frames: Frames, opt
         else ()
     )
     return RotatingPlanes(
-        frame, synthesis, centre, frames.labels, omega * flip, sigma, noise, _no_errors(options.level), (), (),
+        frame, synthesis, centre, frames.labels, omega * flip, sigma, noise, leak, _no_errors(options.level), (), (),
         lattice, gap, options.isometric, "ok", notes,
     )  # fmt: skip
 
@@ -378,8 +388,8 @@ def _no_errors(level: float) -> ForwardErrors:
 def _nothing(frames: Frames, status: str, notes: tuple[str, ...], options: SequenceModes) -> RotatingPlanes:
     """The result without planes."""
     n, dim = len(frames), frames.z.shape[1]
-    none = np.zeros((n, 0))
+    none, empty = np.zeros((n, 0)), np.zeros(0)
     return RotatingPlanes(
-        np.zeros((0, dim)), np.zeros((dim, 0)), frames.z.mean(axis=0), frames.labels, none, none, np.zeros(0),
+        np.zeros((0, dim)), np.zeros((dim, 0)), frames.z.mean(axis=0), frames.labels, none, none, empty, empty,
         _no_errors(options.level), (), (), frequency_lattice(none), 1, options.isometric, status, notes,
     )  # fmt: skip

@@ -116,9 +116,9 @@ class Halves:
         """The last known codes, as predictions."""
         return codes[self.known][self.last][self.owner]
 
-    def turned(self, codes: Array) -> Array:
+    def turned(self, codes: Array, leak: Array | None = None) -> Array:
         """The last known codes turned on at the speed of the first half."""
-        frequencies = peak_frequencies(codes[self.known], self.early)
+        frequencies = peak_frequencies(codes[self.known], self.early, leak)
         return np.asarray(self.still(codes) * np.exp(1j * frequencies[self.owner] * self.ahead[:, None]))
 
 
@@ -132,11 +132,11 @@ def forward_skill(codes: list[Array], halves: list[Halves]) -> float:
     return 1.0 - model / identity if identity > STILL else 0.0
 
 
-def misses(codes: Array, frames: Frames) -> Misses:
-    """Errors of complex codes (N, R) of sequences of three frames or more."""
+def misses(codes: Array, frames: Frames, leak: Array | None = None) -> Misses:
+    """Errors of complex codes (N, R) of sequences of three frames or more; `leak` (R,) as for the frequencies."""
     half, scale = Halves.of(frames), _scale(codes)
     free = _free(codes[half.known] / np.sqrt(scale), half.early, half.owner, half.ahead) * np.sqrt(scale)
-    predictions = (half.turned(codes), half.still(codes), free, np.broadcast_to(codes.mean(axis=0), free.shape))
+    predictions = (half.turned(codes, leak), half.still(codes), free, np.broadcast_to(codes.mean(axis=0), free.shape))
     return Misses(*(half.summed(predicted, codes, scale) for predicted in predictions))
 
 

@@ -132,6 +132,14 @@ def read_frames(Z: Any, sequence: Any = None, step: Any = None, n_features: int 
     return Frames(rows[order], steps - np.repeat(middle, counts), starts, counts, labels)
 
 
+def in_gaps(frames: Frames, gap: int) -> Frames:
+    """The same frames with steps counted in units of `gap`, from the first frame of each sequence."""
+    if gap == 1:
+        return frames
+    since = frames.steps - frames.steps[frames.starts][frames.owner]
+    return Frames(frames.z, since // gap, frames.starts, frames.counts, frames.labels)
+
+
 def _labels(z: Array, sequence: Any) -> Array:
     """One label a row."""
     if z.ndim == 3:
