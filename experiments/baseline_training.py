@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from geodis.encoders.shipped import bare
 from geodis.linalg import Array
-from geodis.training.loop import Plan, train
+from geodis.loop import Plan, train
 from geodis.training.networks import draw
 
 CHUNK = 1000  # images embedded at once

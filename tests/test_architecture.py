@@ -16,7 +16,18 @@ MAX_LINES = 400
 VAGUE = {"utils", "util", "base", "misc", "common", "helpers"}
 
 # The leaves, lowest first; each may import those before it, every layer may import all.
-LEAVES = ("errors", "threads", "linalg", "files", "statistics", "bounds", "invariance_test", "multiplicity", "palette")
+LEAVES = (
+    "errors",
+    "threads",
+    "linalg",
+    "files",
+    "loop",
+    "statistics",
+    "bounds",
+    "invariance_test",
+    "multiplicity",
+    "palette",
+)
 LAYERS = {
     "groups": set(),
     "encoders": set(),

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-import geodis.training.loop
+import geodis.loop
 from geodis.errors import FileFormatError, FiniteError, ParameterError
 from geodis.training import Plan, convnet, mlp, train
 
@@ -255,7 +255,7 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(geodis.training.loop, "save_file", fail)
+        patch.setattr(geodis.loop, "save_file", fail)
         with pytest.raises(OSError, match="disk full"):
             Regression().train(checkpoint=path)
     assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]

@@ -3,6 +3,9 @@
 from geodis.coordinates.invertible_network import AbstractInvertibleNetwork as AbstractInvertibleNetwork
 from geodis.coordinates.invertible_network import CouplingFlow as CouplingFlow
 from geodis.coordinates.unit_parts import UnitParts as UnitParts
+from geodis.loop import History as History
+from geodis.loop import Plan as Plan
+from geodis.loop import train as train
 from geodis.training.abstract_objective import AbstractObjective as AbstractObjective
 from geodis.training.action_views import ActionViews as ActionViews
 from geodis.training.assigned_objective import AssignedObjective as AssignedObjective
@@ -22,9 +25,6 @@ from geodis.training.frames import SkewGenerator as SkewGenerator
 from geodis.training.given_views import GivenViews as GivenViews
 from geodis.training.hybrid import weighted_sum as weighted_sum
 from geodis.training.hybrid_objective import Hybrid as Hybrid
-from geodis.training.loop import History as History
-from geodis.training.loop import Plan as Plan
-from geodis.training.loop import train as train
 from geodis.training.networks import convnet as convnet
 from geodis.training.networks import mlp as mlp
 from geodis.training.pair_invariants import bilinear_loss as bilinear_loss

@@ -16,10 +16,10 @@ from geodis.coordinates.network_lift import NetworkLift
 from geodis.encoders import fingerprint
 from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.loop import History, Plan, train
 from geodis.orbits import Orbits, as_items, as_params
 from geodis.training.decoded_coordinates import DecodedCoordinates, Encode
 from geodis.training.decoder_network import deconvnet
-from geodis.training.loop import History, Plan, train
 from geodis.training.networks import mlp
 
 EVALUATED = 512  # pairs on which progress is measured

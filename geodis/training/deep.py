@@ -24,12 +24,12 @@ from geodis.encoders import fingerprint
 from geodis.errors import DesignError, LengthError, ParameterError
 from geodis.groups import AbstractGroup
 from geodis.linalg import Array, to_numpy
+from geodis.loop import History, Plan, train
 from geodis.orbits import Orbits, as_items, as_params
 from geodis.training.assigned_objective import AssignedObjective
 from geodis.training.batches import OrbitBatches
 from geodis.training.deep_settings import check_settings, starting_network
 from geodis.training.edit_refinement import refine_edits, stage
-from geodis.training.loop import History, Plan, train
 from geodis.training.objective import SpectralObjective
 from geodis.training.spectral_start import spectral_start
 

@@ -13,9 +13,9 @@ from geodis.coordinates.flow_lift import FlowLift
 from geodis.coordinates.invertible_network import AbstractInvertibleNetwork
 from geodis.coordinates.latent import LatentCoordinates
 from geodis.groups import AbstractGroup
+from geodis.loop import History, Plan, train
 from geodis.orbits import Orbits
 from geodis.training.batches import OrbitBatches
-from geodis.training.loop import History, Plan, train
 
 # Frames are solved anew between rounds. On the digits the held-out error is .091, .056, .047 after 1, 2, 3 rounds of
 # 700 steps: a third still helps, two are a compromise with the time of a fit.

@@ -15,8 +15,8 @@ from geodis.coordinates.standardize import Standardize, standardize_all, standar
 from geodis.encoders import fingerprint
 from geodis.errors import ParameterError, ShapeError
 from geodis.linalg import Array
+from geodis.loop import Plan, train
 from geodis.training.abstract_objective import AbstractObjective
-from geodis.training.loop import Plan, train
 from geodis.training.trained_encoder import TrainedEncoder, frozen
 from geodis.training.views import AbstractViews
 

@@ -18,7 +18,7 @@ from geodis.encoders import PreparedModel, encode
 from geodis.errors import FileFormatError, ParameterError, ShapeError
 from geodis.files import read_safetensors, write_atomically
 from geodis.linalg import Array, to_numpy
-from geodis.training.loop import History
+from geodis.loop import History
 
 FORMAT = "geodis.encoder"
 VERSION = 1

@@ -1,0 +1,1 @@
+"""Networks and laws that commute with a group: emulators of particles and fields, coordinate-free by construction."""
