@@ -15,6 +15,7 @@ from geodis.actions import (
     AbstractAction,
     FieldShift,
     FieldSymmetries,
+    GalileiAction,
     HueRotation,
     ImageRotation,
     ImageShift,
@@ -63,6 +64,7 @@ def exact_actions(seed: int) -> Iterator[tuple[AbstractAction, Any]]:
         yield OrthogonalAction(dim, vectors=2, scalars=1), noise(10, 2 * dim + 1)
         yield RotationAction(dim, vectors=2, scalars=1), noise(10, 2 * dim + 1)
         yield TranslationAction(dim, vectors=2), noise(10, 2 * dim)
+        yield GalileiAction(dim, time=1.5), noise(10, 2 * dim)
     yield LorentzAction(), noise(10, 4)
     yield PermutationAction(10), noise(10, 3)
     for dim, side in ((2, 12), (3, 6)):

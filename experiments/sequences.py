@@ -32,6 +32,7 @@ from geodis.linalg import Array
 SECONDS = 80.0  # CPU seconds of the encoder's training
 FRAMES, VELOCITIES = 12, (-11, -10, -7, -5, -2, -1, 1, 2, 5, 7, 10, 11)  # grid steps of 15°: no image comes twice
 TEST_FRAMES, KNOWN, TEST_VELOCITIES = 24, 12, (-11, -7, -5, -1, 1, 5, 7, 11)
+HARMONICS = 6  # of the angle, that a code of a solid may follow
 SURE = 9.0  # lead in log-likelihood, twice, from which a sequence tells its speed
 N_SEQUENCES = 60
 NOISE = 0.05
@@ -164,7 +165,8 @@ def embedded(data: SolidData, seed: int, seconds: float) -> tuple[Array, Array]:
 def scored(held: Array, test: Array, seed: int) -> dict[str, float]:
     """Modes of `held` sequences, swap test on `test` ones."""
     rng = np.random.default_rng([seed, 73])
-    modes = SequenceModes(random_state=seed).fit(turning(held, VELOCITIES, FRAMES, rng)[0]).modes_
+    sequences = turning(held, VELOCITIES, FRAMES, rng)[0]
+    modes = SequenceModes(max_weight=HARMONICS, random_state=seed).fit(sequences).modes_
     z, speed = turning(test, TEST_VELOCITIES, TEST_FRAMES, rng)
     found = {f"sequences.{name}": value for name, value in swap(modes, z, speed).items()}
     found["sequences.planes"], found["sequences.rank"] = float(modes.n_planes), float(modes.rank)
@@ -194,7 +196,8 @@ def swap(modes: RotatingPlanes, z: Array, speed: Array) -> dict[str, float]:
     c = c / c.reshape(-1, c.shape[-1]).std(axis=0)
     first, before, after = c[:, :KNOWN], c[:, KNOWN - 1 : -1], c[:, KNOWN:]
     other, told = partners(speed), modes.speed_margins(z[:, :KNOWN]) > SURE
-    sure, every = told[other], np.ones(len(z), dtype=bool)
+    every = np.ones(len(z), dtype=bool)
+    sure = told[other] if told.any() else every  # where no sequence tells its speed, all of them count
     rho = modes.rotation(modes.speeds_of(z[:, :KNOWN]))
     free = np.stack([free_map(x) for x in first])
 

@@ -11,6 +11,7 @@ from geodis.actions import (
     FieldRotation,
     FieldShift,
     FieldSymmetries,
+    GalileiAction,
     LorentzAction,
     OrthogonalAction,
     PermutationAction,
@@ -77,6 +78,8 @@ POINT_CASES = [
     ActionCase("hexagon on points", lambda: OrthogonalAction(2, 2, group=Dihedral(6)), normal(5, 4, 4)),
     *(ActionCase(f"rotation {d}", lambda d=d: RotationAction(d), normal(5, 7, d)) for d in (2, 3, 4)),
     ActionCase("rotation, SO(3)", lambda: RotationAction(3, 1, 1, group=SO(3)), normal(5, 7, 4)),
+    ActionCase("Galilei, now", lambda: GalileiAction(3, scalars=1), normal(5, 7, 7)),
+    ActionCase("Galilei, later", lambda: GalileiAction(2, time=1.5, vectors=3), normal(5, 7, 6)),
     ActionCase("translation", lambda: TranslationAction(3, vectors=2, scalars=1), normal(5, 7, 7)),
     ActionCase(
         "translation, box",

@@ -4,6 +4,7 @@ from geodis.actions.action import AbstractAction as AbstractAction
 from geodis.actions.fields import FieldRotation as FieldRotation
 from geodis.actions.fields import FieldShift as FieldShift
 from geodis.actions.fields import FieldSymmetries as FieldSymmetries
+from geodis.actions.galilei import GalileiAction as GalileiAction
 from geodis.actions.images import HueRotation as HueRotation
 from geodis.actions.images import ImageRotation as ImageRotation
 from geodis.actions.images import ImageScaling as ImageScaling
