@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geodis.errors import FiniteError
+from geodis.errors import FiniteError, ParameterError, ShapeError
 
 Array = NDArray[Any]
 
@@ -51,3 +51,30 @@ def check_finite(x: Array, what: str) -> None:
         bad = int(np.count_nonzero(~np.isfinite(x)))
         if bad:
             raise FiniteError(what, bad)
+
+
+def real_array(x: Any, what: str, axes: tuple[str | int, ...], advice: str = "") -> Array:
+    """Finite real numbers of the named shape in float64: axes are sizes, or letters that stand for one size ≥ 1 each.
+
+    Raises
+    ------
+    ShapeError, ParameterError, FiniteError
+        For another shape, something else than real numbers, NaN.
+
+    Examples
+    --------
+    >>> real_array([[1, 2], [3, 4]], "matrix", ("D", "D")).dtype
+    dtype('float64')
+    """
+    array = to_numpy(x)
+    sizes: dict[str | int, int] = {axis: axis for axis in axes if isinstance(axis, int)}
+    fits = array.ndim == len(axes) and array.size > 0
+    for axis, size in zip(axes, array.shape, strict=False):
+        fits = fits and sizes.setdefault(axis, size) == size
+    if not fits:
+        raise ShapeError(what, f"({', '.join(map(str, axes))}{',' if len(axes) == 1 else ''})", array.shape, advice)
+    if array.dtype.kind not in "fiub":
+        raise ParameterError(what, "real numbers", f"dtype {array.dtype}")
+    numbers = array.astype(np.float64)
+    check_finite(numbers, what)
+    return numbers

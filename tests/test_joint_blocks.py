@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodis.discovery.block_refinement import off_energy, off_gradient, off_mask
-from geodis.discovery.common_blocks import commutator_form, traceless_basis
+from geodis.discovery.common_blocks import commutator_form
 from geodis.discovery.joint_blocks import JointBlocks
 from geodis.discovery.operator_noise import operator_noise
+from geodis.discovery.traceless_tensors import traceless_basis
 from geodis.errors import FiniteError, GeodisError, ParameterError, ShapeError
 from geodis.groups import SO2, SO3, Dihedral, Lorentz, Permutations
 

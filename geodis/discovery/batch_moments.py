@@ -8,7 +8,7 @@ from typing import Any, Self, final
 import numpy as np
 
 from geodis.errors import LengthError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 ROUNDING = 1e-12  # of Σ |z|²: less than that about the mean is none
 
@@ -176,7 +176,7 @@ class BatchMoments:
 
 def checked_pairs(z: Any, gz: Any, batches: Any) -> tuple[Array, Array, Array]:
     """Pairs as float64 rows with one label each, or a named error."""
-    before, after = (_rows(x, name) for x, name in ((z, "z"), (gz, "gz")))
+    before, after = (real_array(x, name, ("N", "D")) for x, name in ((z, "z"), (gz, "gz")))
     labels = to_numpy(batches)
     if labels.ndim != 1:
         raise ShapeError("batches", "(N,)", labels.shape, "Give the batch of each pair.")
@@ -203,14 +203,3 @@ def fold_of_rows(index: Array, n_folds: int, seed: int) -> Array:
     out = np.empty(len(index), dtype=int)
     out[order] = fold
     return out
-
-
-def _rows(x: Any, what: str) -> Array:
-    rows = to_numpy(x)
-    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
-        raise ShapeError(what, "(N, D) with N, D ≥ 1", rows.shape)
-    if rows.dtype.kind not in "fiub":
-        raise ParameterError(what, "real numbers", f"dtype {rows.dtype}")
-    numbers = rows.astype(np.float64)
-    check_finite(numbers, what)
-    return numbers

@@ -14,6 +14,7 @@ from scipy.linalg import eigh
 
 from geodis.discovery.coupling_graph import graph_of
 from geodis.discovery.operator_noise import OperatorNoise
+from geodis.discovery.traceless_tensors import traceless_basis
 from geodis.linalg import Array
 
 N_DRAWS = 24  # generic elements that are tried: two blocks may have nearly the same eigenvalue in one of them
@@ -23,7 +24,7 @@ UNKNOWN_GAP = 3.0  # and the leakage of what is no split has to be so many times
 
 
 @dataclass(frozen=True, eq=False)
-class Commutant:
+class BlockCommutant:
     """The symmetric X, traceless and of unit norm, that nearly commute with all operators.
 
     Attributes
@@ -52,18 +53,18 @@ class Commutant:
         return self.next / self.threshold
 
 
-def commutant(operators: Array, noise: OperatorNoise) -> Commutant:
+def symmetric_commutant(operators: Array, noise: OperatorNoise) -> BlockCommutant:
     """Solve the eigenproblem on symmetric matrices: operators `(B, D, D)`."""
     d = operators.shape[-1]
     basis = traceless_basis(d)
     if not len(basis) or nothing_acts(operators):
-        return Commutant(np.zeros((0, d, d)), np.zeros(0), EXACT)
+        return BlockCommutant(np.zeros((0, d, d)), np.zeros(0), EXACT)
     values, vectors = eigh(commutator_form(operators, basis))
     chance = 2.0 * traceless_energy(operators) / d
     leakages = np.maximum(values, 0.0) / chance
     threshold = leakage_threshold(operators, noise, leakages, len(basis))
     k = int((leakages <= threshold).sum())
-    return Commutant(np.einsum("nij,nk->kij", basis, vectors[:, :k]), leakages, threshold)
+    return BlockCommutant(np.einsum("nij,nk->kij", basis, vectors[:, :k]), leakages, threshold)
 
 
 def commutator_form(operators: Array, basis: Array) -> Array:
@@ -87,18 +88,6 @@ def intertwiner_form(a: Array, b: Array) -> Array:
     return np.asarray(right + left - cross - cross.T)
 
 
-def traceless_basis(d: int) -> Array:
-    """An orthonormal basis of the symmetric traceless matrices (n, D, D), n = D(D + 1)/2 − 1."""
-    rows, cols = np.triu_indices(d, 1)
-    off = np.zeros((len(rows), d, d))
-    off[np.arange(len(rows)), rows, cols] = off[np.arange(len(rows)), cols, rows] = np.sqrt(0.5)
-    diagonal = np.zeros((max(d - 1, 0), d, d))
-    for i in range(1, d):
-        entries = np.r_[np.ones(i), -i, np.zeros(d - 1 - i)]
-        diagonal[i - 1] = np.diag(entries / np.linalg.norm(entries))
-    return np.concatenate([off, diagonal])
-
-
 def traceless_energy(operators: Array) -> float:
     """Σ_b ‖M_b − (tr M_b/D) I‖²: multiples of the identity couple nothing in any frame."""
     d = operators.shape[-1]
@@ -111,7 +100,7 @@ def nothing_acts(operators: Array) -> bool:
     return traceless_energy(operators) <= EXACT**2 * float((operators**2).sum())
 
 
-def generic_elements(found: Commutant, rng: np.random.Generator) -> Array:
+def generic_elements(found: BlockCommutant, rng: np.random.Generator) -> Array:
     """N_DRAWS random combinations of the commutant (N_DRAWS, D, D)."""
     weights = rng.standard_normal((N_DRAWS, len(found.elements)))
     return np.einsum("rk,kij->rij", weights, found.elements)
@@ -147,17 +136,17 @@ class BlockFrame:
         Orthogonal, or of unit columns for oblique blocks: N = frame⁻¹ M frame.
     blocks : tuple of tuple of int
         Columns.
-    found : Commutant
+    found : BlockCommutant
     """
 
     frame: Array
     blocks: tuple[tuple[int, ...], ...]
-    found: Commutant
+    found: BlockCommutant
 
 
 def common_blocks(operators: Array, noise: OperatorNoise, rng: np.random.Generator) -> BlockFrame:
     """The finest common blocks in closed form: of generic elements, the one whose eigenvectors couple least."""
-    found = commutant(operators, noise)
+    found = symmetric_commutant(operators, noise)
     d = operators.shape[-1]
     best, rank = BlockFrame(np.eye(d), (tuple(range(d)),), found), (1, 0.0)
     if not len(found.elements):
@@ -172,7 +161,7 @@ def common_blocks(operators: Array, noise: OperatorNoise, rng: np.random.Generat
     return best
 
 
-def in_order(frame: Array, parts: tuple[tuple[int, ...], ...], found: Commutant) -> BlockFrame:
+def in_order(frame: Array, parts: tuple[tuple[int, ...], ...], found: BlockCommutant) -> BlockFrame:
     """Columns sorted so that blocks are contiguous, the larger ones first."""
     parts = tuple(sorted(parts, key=lambda part: (-len(part), part)))
     starts = np.cumsum([0, *map(len, parts)])

@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from geodis.discovery.neighbour_graph import NeighbourGraph
 from geodis.discovery.parallel_transport import CHUNK
+from geodis.discovery.traceless_tensors import traceless_basis, without_trace
 from geodis.linalg import Array
 
 ROUGH = 3e-3  # residual of eigenvalues that are only shown; they may be too high by a few hundredths of themselves
@@ -117,14 +118,6 @@ def n_traceless(d: int) -> int:
     return d * (d + 1) // 2 - 1
 
 
-def traceless_basis(d: int) -> Array:
-    """An orthonormal basis (d(d+1)/2 − 1, d, d) of symmetric matrices without trace."""
-    a, b = np.triu_indices(d)
-    symmetric = np.zeros((len(a), d, d))
-    symmetric[np.arange(len(a)), a, b] = symmetric[np.arange(len(a)), b, a] = np.where(a == b, 1.0, np.sqrt(0.5))
-    return np.einsum("pq,qab->pab", _without_trace(d), symmetric)
-
-
 def tensor_transports(transports: Array) -> Array:
     """The matrices of S ↦ Q S Qᵀ in `traceless_basis`: (E, d, d) → (E, s, s).
 
@@ -135,15 +128,8 @@ def tensor_transports(transports: Array) -> Array:
     size = np.where(a == b, 1.0, np.sqrt(2.0))
     one, two = transports[:, a], transports[:, b]
     full = one[:, :, a] * two[:, :, b] + one[:, :, b] * two[:, :, a]
-    change = _without_trace(d) * size
+    change = without_trace(d) * size
     return np.asarray(0.5 * (change @ full @ change.T))
-
-
-def _without_trace(d: int) -> Array:
-    """Orthonormal rows (s, s + 1) orthogonal to the metric, in the basis of `triu_indices`."""
-    a, b = np.triu_indices(d)
-    metric = (a == b).astype(float)[None]
-    return np.asarray(np.linalg.svd(metric)[2][1:])
 
 
 def _deflated(matrix: bsr_matrix, vectors: Array) -> bsr_matrix | LinearOperator:

@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.stats import chi2
 
 from geodis.discovery.operator_noise import OperatorNoise
-from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import ParameterError
+from geodis.linalg import Array, real_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +136,7 @@ def coupling_graph(operators: Any, *, noise: float | None = None, names: Any = N
     >>> coupling_graph(turn, noise=0.0).components
     ((0, 1), (2,))
     """
-    matrices = as_operators(operators)
+    matrices = real_array(operators, "operators", ("B", "D", "D"))
     level = OperatorNoise(math.nan, "unknown") if noise is None else given_noise(noise)
     listed = tuple(map(str, range(matrices.shape[-1]) if names is None else names))
     if len(listed) != matrices.shape[-1] or len(set(listed)) != len(listed):
@@ -189,18 +189,6 @@ def spanning_strengths(strengths: Array) -> Array:
     shifted = np.where(np.eye(n, dtype=bool), 0.0, 1.0 + strengths.max(initial=0.0) - strengths)
     tree = minimum_spanning_tree(shifted).toarray()
     return np.sort(strengths[tree > 0])[::-1]
-
-
-def as_operators(operators: Any, what: str = "operators") -> Array:
-    """Finite real float64 matrices (B, D, D), or a named error."""
-    matrices = to_numpy(operators)
-    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or not matrices.size:
-        raise ShapeError(what, "(B, D, D), B and D at least 1", matrices.shape)
-    if matrices.dtype.kind not in "fiub":
-        raise ParameterError(what, "real numbers", f"dtype {matrices.dtype}")
-    matrices = matrices.astype(np.float64)
-    check_finite(matrices, what)
-    return matrices
 
 
 def given_noise(noise: Any) -> OperatorNoise:

@@ -17,7 +17,7 @@ import numpy as np
 from geodis.coordinates import Block, LatentCoordinates
 from geodis.discovery.element_refinement import PairModel, pair_model
 from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 from geodis.orbits import as_params
 
 LEAST_VARIANCE = 1e-12  # of a block that the fit calls exact
@@ -53,7 +53,7 @@ def element_information(
     >>> element_information([[1.0, 0.0, 1.0, 0.0]], [[0.5]], coordinates, noise=0.1)[0].round(6).tolist()
     [[500.0]]
     """
-    c = as_codes(codes, coordinates, "codes")
+    c = real_array(codes, "codes", ("N", coordinates.n_coordinates))
     g = as_params(params, coordinates.group)
     coordinates.group.check(g)
     if len(g) != len(c):
@@ -170,18 +170,6 @@ def covariance_of_fit(coordinates: LatentCoordinates, c0: Array, c1: Array) -> A
             scale = float(np.mean(left**2) + np.mean(right**2)) / 2.0 if isometric else 1.0
         variances.append(scale * max(1.0 - block.energy, LEAST_VARIANCE))
     return np.diag(np.repeat(np.maximum(variances, LEAST_VARIANCE), [b.irrep.dim for b in coordinates.blocks]))
-
-
-def as_codes(codes: Any, coordinates: LatentCoordinates, what: str) -> Array:
-    """Finite real codes `(N, p)` as float64."""
-    c = to_numpy(codes)
-    if c.ndim != 2 or c.shape[1] != coordinates.n_coordinates:
-        raise ShapeError(what, f"(N, {coordinates.n_coordinates})", c.shape)
-    if c.dtype.kind not in "fiub":
-        raise ParameterError(what, "real numbers", f"dtype {c.dtype}")
-    c = c.astype(np.float64)
-    check_finite(c, what)
-    return c
 
 
 def _after(noise: Any, noise_after: Any, coordinates: LatentCoordinates) -> Array:

@@ -15,10 +15,10 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import eigsh
 
-from geodis.discovery.neighbour_graph import as_points, nearest
+from geodis.discovery.neighbour_graph import nearest
 from geodis.discovery.tangent_frames import CHUNK, near_weights, quadratic_fit
 from geodis.errors import ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 
 N_FUNCTIONS = 48  # smooth functions that are combined
 PURE = 0.3  # of the share of gradient along other factors that a function of random direction has
@@ -56,7 +56,7 @@ class FactorCoordinates:
         ShapeError, ParameterError, FiniteError
             For points of another space, or NaN.
         """
-        new = as_points(points, width=self._points.shape[1])
+        new = real_array(points, "points", ("n", self._points.shape[1]))
         distances, indices = nearest(self._points, new, self._n_near)
         weights = np.exp(-np.square(distances / self._scale) / 2) / self._density[indices]
         # Far from all fitted points every weight underflows: the nearest then stands for the place.

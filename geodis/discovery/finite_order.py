@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
-from geodis.discovery.nearest_finite import RootFrame, nearest_root, root_frame, square
+from geodis.discovery.nearest_finite import RootFrame, nearest_root, root_frame
 from geodis.discovery.noise_size import NoiseSize, jackknife_draws, size_of_draws
 from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 from geodis.palette import FOUND, LINE, NULL
 from geodis.statistics import check_level
 
@@ -173,7 +173,7 @@ def finite_order(
     >>> finite_order(turn(1.0)), finite_order(turn(2 * np.pi * 3 / 8) + noise, noise=0.1).status
     (FiniteOrder(candidates=(), status='none', defect=nan), 'undecided')
     """
-    M = square(operator, "finite_order: operator")
+    M = real_array(operator, "finite_order: operator", ("D", "D"))
     _check(max_order, attenuation, slack)
     check_level(level)
     options = _Options(max_order, level, attenuation, slack)
@@ -234,7 +234,7 @@ def _weight(M: Array, second_moment: Any) -> Array:
     """L with L Lᵀ = the second moment, of mean square 1."""
     if second_moment is None:
         return np.eye(len(M))
-    S = square(second_moment, "finite_order: second_moment")
+    S = real_array(second_moment, "finite_order: second_moment", ("D", "D"))
     values, axes = np.linalg.eigh((S + S.T) / 2)
     if len(S) != len(M) or values[0] < -ROUNDING * abs(values[-1]) or not values[-1] > 0.0:
         raise ParameterError(

@@ -17,9 +17,9 @@ from geodis.discovery.generator_set import GeneratorSet, thinned
 from geodis.discovery.null_space import TOLERANCE, null_space
 from geodis.discovery.span_algebra import matrix_algebra
 from geodis.discovery.tangent_generators import generators_of
-from geodis.discovery.vector_fields import AbstractVectorFields, as_points
+from geodis.discovery.vector_fields import AbstractVectorFields
 from geodis.errors import DesignError, NotLinearError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 BATCH = 4096  # points of one backward pass
 MIXED = 1e-3  # how far, relative to its size, a row's value may depend on the other rows (float32 sums differ by 1e-6)
@@ -225,7 +225,7 @@ def _with_flat_directions(found: GeneratorSet, rows: Array) -> GeneratorSet:
 def _points(points: Any, fields: Any) -> Array:
     if not isinstance(fields, AbstractVectorFields):
         raise ParameterError("fields", "a family such as LinearFields(3)", repr(fields))
-    return as_points(points, fields.dim)
+    return real_array(points, "points", ("n", fields.dim))
 
 
 def _gradients(given: Any, points: Array, what: str) -> Array:

@@ -12,9 +12,9 @@ from scipy.linalg import expm, qr
 
 from geodis.discovery.algebra_name import AlgebraName
 from geodis.discovery.null_space import unseen_share
-from geodis.discovery.vector_fields import AbstractVectorFields, VectorField, as_points
+from geodis.discovery.vector_fields import AbstractVectorFields, VectorField
 from geodis.errors import DesignError, NotLinearError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,7 +140,8 @@ class GeneratorSet:
         DesignError
             Where a trajectory leaves every bound within that time, as those of polynomial fields may.
         """
-        x, times = as_points(points, self.fields.dim), np.asarray(to_numpy(t), dtype=np.float64).reshape(-1)
+        x = real_array(points, "points", ("n", self.fields.dim))
+        times = np.asarray(to_numpy(t), dtype=np.float64).reshape(-1)
         if len(times) != self.n_generators:
             raise ShapeError("t", f"({self.n_generators},), one time a generator", times.shape)
         check_finite(times, "t")

@@ -12,7 +12,6 @@ from scipy.stats import chi2, norm
 
 from geodis.coordinates import Block, LatentCoordinates
 from geodis.discovery.element_bound import (
-    as_codes,
     covariance,
     covariance_of_fit,
     inverse_information,
@@ -23,7 +22,7 @@ from geodis.discovery.element_refinement import PairModel, PairState, refine
 from geodis.discovery.element_start import starts
 from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.groups import AbstractGroup
-from geodis.linalg import Array, to_numpy
+from geodis.linalg import Array, real_array, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,7 +188,10 @@ def estimate_element(
     """
     if not isinstance(coordinates, LatentCoordinates):
         raise ParameterError("coordinates", "LatentCoordinates", type(coordinates).__name__)
-    before, after = as_codes(c0, coordinates, "c0"), as_codes(c1, coordinates, "c1")
+    before, after = (
+        real_array(c0, "c0", ("N", coordinates.n_coordinates)),
+        real_array(c1, "c1", ("N", coordinates.n_coordinates)),
+    )
     if len(before) != len(after):
         raise LengthError(c0=len(before), c1=len(after))
     fitted = covariance_of_fit(coordinates, before, after) if noise is None else covariance(noise, coordinates, "noise")

@@ -21,14 +21,14 @@ from geodis.discovery.block_refinement import (
     refine_orthogonal,
 )
 from geodis.discovery.common_blocks import BlockFrame, common_blocks, nothing_acts, traceless_energy
-from geodis.discovery.coupling_graph import CouplingGraph, as_operators, given_noise, graph_of
+from geodis.discovery.coupling_graph import CouplingGraph, given_noise, graph_of
 from geodis.discovery.disentangled_factors import Factor, disentangled_factors
 from geodis.discovery.oblique_blocks import oblique_blocks
 from geodis.discovery.operator_noise import OperatorNoise, operator_noise
 from geodis.errors import ParameterError, ShapeError
 from geodis.groups import AbstractGroup
 from geodis.groups.options import count
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 from geodis.orbits import as_params
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class BlockStructure:
 
     def __call__(self, operators: Any) -> Array:
         """Operators in this frame: frame⁻¹ M frame, `(B, D, D) → (B, D, D)`."""
-        matrices = as_operators(operators)
+        matrices = real_array(operators, "operators", ("B", "D", "D"))
         if matrices.shape[-1] != len(self.frame):
             raise ShapeError("operators", f"(B, {len(self.frame)}, {len(self.frame)})", matrices.shape)
         return np.linalg.solve(self.frame, matrices @ self.frame)
@@ -221,7 +221,7 @@ class JointBlocks(BaseEstimator):
         ------
         ShapeError, FiniteError, ParameterError
         """
-        matrices = as_operators(operators)
+        matrices = real_array(operators, "operators", ("B", "D", "D"))
         count(self.n_splits, "n_splits", 1)
         if self.rest not in (None, 0, 1):
             raise ParameterError("rest", "1 (group elements), 0 (generators) or None", self.rest)

@@ -15,9 +15,8 @@ from typing import final
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from geodis.discovery.vanishing_polynomials import cloud
 from geodis.errors import ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 
 NULL_DRAWS = 200
 SEEN = float(np.log(2.0))  # a fall of the log-eigenvalues beyond chance below it is none
@@ -99,7 +98,7 @@ def local_tangents(
     >>> local_tangents(x / np.linalg.norm(x, axis=1, keepdims=True)).dimension
     2
     """
-    x = cloud(points)
+    x = real_array(points, "points", ("n", "d"))
     sizes = _sizes(x, n_neighbors)
     if dimension is not None and not 1 <= dimension < x.shape[1]:
         raise ParameterError("dimension", f"between 1 and {x.shape[1] - 1}", dimension)

@@ -24,10 +24,9 @@ from geodis.discovery.factor_agreement import half_agreement
 from geodis.discovery.factor_coordinates import FactorCoordinates, factor_coordinates
 from geodis.discovery.factor_extension import extend_subspaces
 from geodis.discovery.factor_score import chance_angle
-from geodis.discovery.neighbour_graph import as_points
 from geodis.discovery.sampling_scan import SamplingScan, scan_sampling
 from geodis.errors import ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +121,7 @@ class ManifoldFactorization:
         ShapeError, ParameterError, FiniteError
             For points of another space, or NaN.
         """
-        new = as_points(points, width=self.points.shape[1])
+        new = real_array(points, "points", ("n", self.points.shape[1]))
         return extend_subspaces(new, self.points, self.subspaces, self.scan.n_neighbors)[0]
 
     def coordinates(self, factor: int, n_components: int | None = None) -> FactorCoordinates:
@@ -235,7 +234,7 @@ class ManifoldFactors(BaseEstimator):
         DesignError
             For a cloud of several pieces, or one of duplicates.
         """
-        points, seed = as_points(X, "X"), self.random_state
+        points, seed = real_array(X, "X", ("n", "D")), self.random_state
         self._check(points)
         with tqdm(total=len(STEPS), disable=not self.verbose, desc="factors") as bar:
             scan = scan_sampling(points, self.dimension, self.max_dimension, self.n_neighbors, seed)

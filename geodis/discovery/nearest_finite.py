@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from scipy.linalg import schur
 
-from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import ParameterError
+from geodis.linalg import Array, real_array, to_numpy
 
 REAL = 1e-9  # an imaginary part below this share of the modulus is rounding
 SWEEPS = 4  # half steps towards commuting; each squares what is left
@@ -109,7 +109,7 @@ def nearest_of_order(operator: Any, n: int) -> Array:
     >>> float(np.arctan2(M[1, 0], M[0, 0]) / np.pi).__round__(12)
     0.25
     """
-    M, order = square(operator, "operator"), _order(n)
+    M, order = real_array(operator, "operator", ("D", "D")), _order(n)
     return _polished(_rebuilt(root_frame(M, order), order), order)
 
 
@@ -153,7 +153,7 @@ def nearest_family(
     >>> family.status, max(family.defects.values()) < 1e-12
     ('ok', True)
     """
-    given = np.stack([square(M, "operators") for M in to_numpy(operators)])
+    given = np.stack([real_array(M, "operators", ("D", "D")) for M in to_numpy(operators)])
     counts = np.array([_order(n) for n in orders])
     if len(counts) != len(given):
         raise ParameterError("orders", f"one order for each of {len(given)} operators", len(counts))
@@ -215,18 +215,6 @@ def nearest_root(values: Any, n: int) -> Array:
     k = np.rint(n * np.angle(z) / (2 * np.pi)).astype(int) % n
     negative = (z.real < 0.0) & (np.abs(z.imag) <= REAL * np.abs(z))
     return np.where(negative & (n % 2 == 1), 0, k)
-
-
-def square(matrix: Any, what: str) -> Array:
-    """A real square matrix in float64, or a named error."""
-    M = to_numpy(matrix)
-    if M.ndim != 2 or M.shape[0] != M.shape[1] or not M.size:
-        raise ShapeError(what, "(D, D)", M.shape)
-    if M.dtype.kind not in "fiub":
-        raise ParameterError(what, "real numbers", f"dtype {M.dtype}")
-    numbers = M.astype(np.float64)
-    check_finite(numbers, what)
-    return numbers
 
 
 def _subspace(M: Array, n: int, k: int) -> Array:

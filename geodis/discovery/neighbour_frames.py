@@ -8,9 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 
-from geodis.discovery.vector_fields import as_points
 from geodis.errors import DesignError, ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 
 N_CELLS = 60  # regions that count as items: estimates within one share neighbours
 SPARE = 8  # neighbours of each estimate beyond the coefficients of its quadratic
@@ -62,7 +61,7 @@ def neighbour_frames(points: Any, dim: int, n_neighbors: int | None = None, seed
     >>> found.frames.shape, bool(abs(found.frames[0, 0, 1]) > 0.99)
     ((200, 1, 2), True)
     """
-    x = as_points(points)
+    x = real_array(points, "points", ("n", "d"))
     n, d = x.shape
     if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or not 1 <= dim < d:
         raise ParameterError("neighbour_frames: dim", f"an integer from 1 to {d - 1}, below that of the space", dim)

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 
 from geodis.errors import DesignError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, real_array
 
 FEWEST = 10  # points below which no neighbourhood means anything
 
@@ -49,24 +49,6 @@ class NeighbourGraph:
         return f"NeighbourGraph({self.n_points} points, {len(self.edges)} edges)"
 
 
-def as_points(points: Any, what: str = "points", width: int | None = None) -> Array:
-    """A cloud (n, D) in float64.
-
-    Raises
-    ------
-    ShapeError, ParameterError, FiniteError
-        For another shape (or another D than `width`), no real numbers, NaN.
-    """
-    cloud = to_numpy(points)
-    if cloud.ndim != 2 or cloud.size == 0 or (width is not None and cloud.shape[1] != width):
-        raise ShapeError(what, f"(n, {'D' if width is None else width})", cloud.shape)
-    if cloud.dtype.kind not in "fiu":
-        raise ParameterError(what, "real numbers", f"dtype {cloud.dtype}")
-    numbers = cloud.astype(np.float64)
-    check_finite(numbers, what)
-    return numbers
-
-
 def nearest(points: Array, queries: Array, k: int) -> tuple[Array, Array]:
     """Distances and indices (m, k) of the nearest points to other places, nearest first."""
     distances, indices = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(queries)
@@ -93,7 +75,7 @@ def neighbour_graph(points: Any, n_listed: int, n_graph: int) -> NeighbourGraph:
     >>> neighbour_graph(np.linspace(0, 1, 12)[:, None], 4, 2)
     NeighbourGraph(12 points, 13 edges)
     """
-    cloud = as_points(points)
+    cloud = real_array(points, "points", ("n", "D"))
     n = len(cloud)
     if n < FEWEST:
         raise ShapeError("points", f"(n, D) with n at least {FEWEST}", cloud.shape)

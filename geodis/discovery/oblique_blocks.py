@@ -12,8 +12,8 @@ from scipy.linalg import eigh, schur
 from geodis.discovery.block_refinement import off_energy, off_mask
 from geodis.discovery.common_blocks import (
     EXACT,
+    BlockCommutant,
     BlockFrame,
-    Commutant,
     generic_elements,
     in_order,
     intertwiner_form,
@@ -49,17 +49,17 @@ def oblique_blocks(operators: Array, noise: OperatorNoise, rng: np.random.Genera
     return best
 
 
-def full_commutant(operators: Array, noise: OperatorNoise) -> Commutant:
+def full_commutant(operators: Array, noise: OperatorNoise) -> BlockCommutant:
     """All traceless X of unit norm that nearly commute with the operators, symmetric or not."""
     d = operators.shape[-1]
     if d == 1 or nothing_acts(operators):
-        return Commutant(np.zeros((0, d, d)), np.zeros(0), EXACT)
+        return BlockCommutant(np.zeros((0, d, d)), np.zeros(0), EXACT)
     traceless = np.linalg.qr(np.column_stack([np.eye(d).ravel(), np.eye(d * d)]))[0][:, 1 : d * d]
     values, vectors = eigh(traceless.T @ intertwiner_form(operators, operators) @ traceless)
     leakages = np.maximum(values, 0.0) * d / (2.0 * traceless_energy(operators))
     threshold = leakage_threshold(operators, noise, leakages, d * d)
     k = int((leakages <= threshold).sum())
-    return Commutant((traceless @ vectors[:, :k]).T.reshape(k, d, d), leakages, threshold)
+    return BlockCommutant((traceless @ vectors[:, :k]).T.reshape(k, d, d), leakages, threshold)
 
 
 def _clusterings(element: Array, most: int) -> list[tuple[int, ...]]:

@@ -29,13 +29,12 @@ from geodis.discovery.orbit_representation import OrbitDistance, OrbitRepresenta
 from geodis.discovery.tangent_fields import TangentFields, tangent_fields
 from geodis.discovery.vanishing_polynomials import (
     VanishingPolynomials,
-    cloud,
     gap_count,
     n_monomials,
     vanishing_polynomials,
 )
 from geodis.errors import ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 from geodis.threads import one_blas_thread
 
 MISFIT = 2.0  # times its noise that a cloud may be from its orbit
@@ -110,7 +109,7 @@ class OrbitType(BaseEstimator):
         ShapeError, FiniteError, ParameterError
             For something else than points, NaN, options outside their range.
         """
-        x = cloud(points)
+        x = real_array(points, "points", ("n", "d"))
         families = self._families()
         for name, value in (("tolerance", self.tolerance), ("level", self.level)):
             if not 0.0 < value < 1.0:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import expm, logm, schur, solve_sylvester
 
-from geodis.errors import NoRealLogarithmError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import NoRealLogarithmError, ParameterError
+from geodis.linalg import Array, real_array
 
 SINGULAR = 1e-13  # a singular value below this share of the largest is rounding
 AXIS = 1e-6  # an eigenvalue this close to the negative axis, relative to its modulus, is looked at by its whole block
@@ -65,7 +65,7 @@ def real_logarithm(matrix: Any, *, tolerance: float = 1e-8) -> Array:
     geodis.errors.NoRealLogarithmError: real logarithm: expected a matrix exp(A) with A real, the determinant is \
 negative. A reflection lies on no one-parameter group.
     """
-    M = _square(matrix)
+    M = real_array(matrix, "real_logarithm: matrix", ("D", "D"))
     if not 0.0 < tolerance < 1.0:
         raise ParameterError("tolerance", "a number between 0 and 1", tolerance)
     _refuse_singular(M)
@@ -79,17 +79,6 @@ negative. A reflection lies on no one-parameter group.
         A[start:end, start:end] = block
         start = end
     return _checked(M, X @ np.linalg.solve(X.T, A.T).T, tolerance)
-
-
-def _square(matrix: Any) -> Array:
-    M = to_numpy(matrix)
-    if M.ndim != 2 or M.shape[0] != M.shape[1] or not M.size:
-        raise ShapeError("real_logarithm: matrix", "(D, D)", M.shape)
-    if M.dtype.kind not in "fiub":
-        raise ParameterError("real_logarithm: matrix", "real numbers", f"dtype {M.dtype}")
-    numbers = M.astype(np.float64)
-    check_finite(numbers, "real_logarithm: matrix")
-    return numbers
 
 
 def _refuse_singular(M: Array) -> None:

@@ -11,10 +11,10 @@ from typing import Any, final
 
 import numpy as np
 
-from geodis.discovery.neighbour_graph import as_points, nearest
+from geodis.discovery.neighbour_graph import nearest
 from geodis.discovery.tangent_frames import LocalFit, n_coefficients, tangent_frames
 from geodis.errors import ParameterError
-from geodis.linalg import Array
+from geodis.linalg import Array, real_array
 
 SIZES = (1.5, 1.8, 2.2, 3.0, 4.5, 6.0)  # neighbours for each coefficient of the fit
 SIZE_OF_DIMENSION = 2.0  # the same, where dimensions are compared
@@ -99,7 +99,7 @@ def scan_sampling(
     >>> scan.dimension, scan.thin, scan.error < 0.01
     (2, False, True)
     """
-    cloud = as_points(points)
+    cloud = real_array(points, "points", ("n", "D"))
     n, wide = cloud.shape
     if dimension is not None and not 1 <= dimension <= wide:
         raise ParameterError("dimension", f"an integer from 1 to {wide}", dimension)

@@ -12,9 +12,9 @@ from typing import final
 import numpy as np
 from scipy.linalg import eigh
 
-from geodis.discovery.vanishing_polynomials import cloud, gap_count
+from geodis.discovery.vanishing_polynomials import gap_count
 from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 STEEPEST = 0.3  # sine of the angle from which on a field is certainly not tangent
 CLOSED = 0.1  # share of the largest bracket below which one counts as none
@@ -73,7 +73,7 @@ def tangent_form(points: Array, normals: Array) -> tuple[Array, Array]:
     ShapeError, FiniteError
         For normals that do not belong to the points, NaN.
     """
-    x, N = cloud(points), np.asarray(to_numpy(normals), dtype=np.float64)
+    x, N = real_array(points, "points", ("n", "d")), np.asarray(to_numpy(normals), dtype=np.float64)
     if N.ndim != 3 or (len(N), N.shape[2]) != x.shape:
         raise ShapeError("normals", f"({len(x)}, p, {x.shape[1]})", N.shape, "A list of normal vectors for each point.")
     check_finite(N, "normals")
@@ -119,7 +119,7 @@ def tangent_fields(points: Array, normals: Array, *, steepest: float = STEEPEST,
     """
     if not 0.0 < steepest <= 1.0:
         raise ParameterError("steepest", "a sine between 0 and 1", steepest)
-    x = cloud(points)
+    x = real_array(points, "points", ("n", "d"))
     mean = x.mean(axis=0)
     above, below = tangent_form(x - mean, normals)
     squared, vectors = eigh(above, below)

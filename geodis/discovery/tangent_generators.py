@@ -12,9 +12,9 @@ from geodis.discovery.generator_set import GeneratorSet, thinned, unit_speed
 from geodis.discovery.null_space import TOLERANCE, null_space
 from geodis.discovery.span_algebra import SpanAlgebra, span_algebra
 from geodis.discovery.tangent_regression import regress_tangents
-from geodis.discovery.vector_fields import AbstractVectorFields, as_points
+from geodis.discovery.vector_fields import AbstractVectorFields
 from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 DEPENDENT = 1e-6  # frame vectors below this share of the longest direction count for nothing
 
@@ -103,7 +103,7 @@ class TangentGenerators(BaseEstimator):
             For something else than a family, arrays that do not fit together, NaN.
         """
         self._check_fields()
-        x = as_points(points, self.fields.dim)
+        x = real_array(points, "points", ("n", self.fields.dim))
         given = _tangents(tangents, x, "tangents")
         other = None if repeat is None else _tangents(repeat, x, "repeat")
         if other is not None and other.shape != given.shape:

@@ -15,8 +15,8 @@ from typing import final
 import numpy as np
 from scipy.linalg import eigh
 
-from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import ParameterError
+from geodis.linalg import Array, real_array
 
 SINGULAR = 1e-12  # share of the largest gradient below which monomials count as dependent
 
@@ -93,7 +93,7 @@ def vanishing_polynomials(points: Array, degree: int = 2, *, tolerance: float = 
     >>> vanishing_polynomials(np.stack([np.cos(t), 2 * np.sin(t)], axis=1)).coefficients.shape
     (1, 5)
     """
-    x = cloud(points)
+    x = real_array(points, "points", ("n", "d"))
     if degree < 1:
         raise ParameterError("degree", "at least 1", degree)
     if not 0.0 < tolerance < 1.0:
@@ -124,17 +124,6 @@ def gap_count(ascending: Array, highest: float, floor: float) -> int:
 def n_monomials(r: int, degree: int) -> int:
     """How many monomials of degree 1, …, `degree` in r variables."""
     return len(_monomials(r, degree))
-
-
-def cloud(points: Array) -> Array:
-    """A cloud as float64 `(n, r)`, or a named error."""
-    x = np.asarray(to_numpy(points))
-    if x.ndim != 2 or not x.shape[0] or not x.shape[1]:
-        raise ShapeError("points", "(n, d)", x.shape, "One point a row.")
-    if x.dtype.kind not in "fiu":
-        raise ParameterError("points", "real numbers", f"dtype {x.dtype}")
-    check_finite(x, "points")
-    return np.asarray(x, dtype=np.float64)
 
 
 def _monomials(r: int, degree: int) -> list[tuple[int, ...]]:

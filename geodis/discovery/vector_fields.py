@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from geodis.errors import LengthError, NotLinearError, ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.linalg import Array, check_finite, real_array, to_numpy
 
 STEP = 1e-5  # of central differences, in units of the points' spread: the error is about its square
 SHOWN = 0.01  # terms below this share of the largest are not printed
@@ -112,7 +112,7 @@ class VectorField:
 
     def __call__(self, x: Any) -> Array:
         """X(x): `(n, d) → (n, d)`."""
-        return self.family.velocities(as_points(x, self.family.dim), self.coefficients[None])[:, 0]
+        return self.family.velocities(real_array(x, "points", ("n", self.family.dim)), self.coefficients[None])[:, 0]
 
     def jacobian(self, x: Any) -> Array:
         """∂X^i/∂x_j: `(n, d) → (n, d, d)`."""
@@ -172,7 +172,7 @@ class AbstractMonomialFields(AbstractVectorFields):
 
     def evaluate(self, x: Any) -> Array:
         """X_a(x): `(n, d) → (n, p, d)`."""
-        points = as_points(x, self._dim)
+        points = real_array(x, "points", ("n", self._dim))
         return np.swapaxes(
             self.contract(points, np.broadcast_to(np.eye(self._dim), (len(points),) + (self._dim,) * 2)), 1, 2
         )
@@ -189,7 +189,7 @@ class AbstractMonomialFields(AbstractVectorFields):
 
     def jacobians(self, x: Any) -> Array:
         """∂X_a^i/∂x_j: `(n, d) → (n, p, d, d)`."""
-        points, d, m = as_points(x, self._dim), self._dim, len(self.exponents)
+        points, d, m = real_array(x, "points", ("n", self._dim)), self._dim, len(self.exponents)
         slopes = np.stack([self._slope(points, j) for j in range(d)], axis=-1)  # (n, M, d)
         out = np.zeros((len(points), d, m, d, d))
         for i in range(d):
@@ -336,7 +336,7 @@ class GivenFields(AbstractVectorFields):
 
     def evaluate(self, x: Any) -> Array:
         """X_a(x): `(n, d) → (n, p, d)`."""
-        points = as_points(x, self._dim)
+        points = real_array(x, "points", ("n", self._dim))
         values = [np.asarray(to_numpy(f(points)), dtype=np.float64) for f in self.functions]
         for name, value in zip(self._names, values, strict=True):
             if value.shape != points.shape:
@@ -346,7 +346,7 @@ class GivenFields(AbstractVectorFields):
 
     def jacobians(self, x: Any) -> Array:
         """∂X_a^i/∂x_j: `(n, d) → (n, p, d, d)`."""
-        points = as_points(x, self._dim)
+        points = real_array(x, "points", ("n", self._dim))
         step = STEP * max(float(points.std()), STEP)
         shifts = step * np.eye(self._dim)
         slopes = [(self.evaluate(points + h) - self.evaluate(points - h)) / (2 * step) for h in shifts]
@@ -354,21 +354,6 @@ class GivenFields(AbstractVectorFields):
 
     def __repr__(self) -> str:
         return f"GivenFields({', '.join(self._names)})"
-
-
-def as_points(x: Any, dim: int | None = None) -> Array:
-    """Points (n, d) in float64.
-
-    Raises
-    ------
-    ShapeError, FiniteError
-        For another shape, no point, NaN.
-    """
-    points = np.asarray(to_numpy(x), dtype=np.float64)
-    if points.ndim != 2 or points.size == 0 or dim not in (None, points.shape[1]):
-        raise ShapeError("points", f"(n, {'d' if dim is None else dim})", points.shape)
-    check_finite(points, "points")
-    return points
 
 
 def _size(number: int, what: str) -> int:

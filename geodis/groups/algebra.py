@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import expm
 
-from geodis.errors import ParameterError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import ParameterError
+from geodis.linalg import Array, real_array, to_numpy
 
 DEPENDENT = 1e-9  # singular values below this share of the largest count as none
 COMMUTING = 1e-12  # brackets of unit generators below it are rounding
@@ -94,12 +94,7 @@ def span_basis(generators: Any, what: str, tolerance: float = DEPENDENT) -> Arra
     (1, 2, 2)
     """
     matrices = to_numpy(generators if not isinstance(generators, (list, tuple)) else np.array(generators))
-    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or matrices.size == 0:
-        raise ShapeError(what, "(k, d, d)", matrices.shape)
-    if matrices.dtype.kind not in "fiu":
-        raise ParameterError(what, "real matrices", f"dtype {matrices.dtype}")
-    numbers = matrices.astype(np.float64)
-    check_finite(numbers, what)
+    numbers = real_array(matrices, what, ("k", "d", "d"))
     # Of one size first: a generator in other units is not a dependent one.
     sizes = np.sqrt(np.einsum("kab,kab->k", numbers, numbers))
     kept = numbers[sizes > 0] / sizes[sizes > 0, None, None]
