@@ -31,6 +31,7 @@ from geodis.actions import (
     SlotText,
     SquareSymmetries,
     TranslationAction,
+    UnitsAction,
     law_errors,
 )
 from geodis.simulators import month_sentences, month_tense_sentences
@@ -71,6 +72,7 @@ def exact_actions(seed: int) -> Iterator[tuple[AbstractAction, Any]]:
         channels = sum(copies * dim**order for order, _, copies in TYPES)
         yield FieldSymmetries(TYPES, dim), noise(channels, *(side,) * dim)
         yield FieldShift(TYPES, (side + 1,) * dim), noise(channels, *(side + 1,) * dim)
+    yield UnitsAction([[1, 0, 1], [0, 1, -1]], spread=0.5), noise(10, 3)
 
 
 def exact_max(seed: int) -> float:

@@ -71,13 +71,17 @@ class GraphNetwork(nn.Module):
 
     def forward(self, x: Tensor, v: Tensor, charges: Tensor) -> Tensor:
         """Positions `(batch, n, 3)`."""
+        return x + self.head(self.features(x, v, charges))
+
+    def features(self, x: Tensor, v: Tensor, charges: Tensor) -> Tensor:
+        """What the last round knows of every particle `(batch, n, hidden)`."""
         n = x.shape[1]
         h = self.start(torch.cat([x, v, charges], -1))
         products, others = charges[:, :, None] * charges[:, None], (1.0 - torch.eye(n))[:, :, None]
         for edge, node in zip(self.edges, self.nodes, strict=True):
             m = edge(torch.cat([_rows(h, n, 2), _rows(h, n, 1), products], -1)) * others
             h = h + node(torch.cat([h, m.sum(2)], -1))
-        return x + self.head(h)
+        return h
 
 
 def _rows(h: Tensor, n: int, axis: int) -> Tensor:

@@ -17,6 +17,7 @@ from geodis.actions import (
     PermutationAction,
     RotationAction,
     TranslationAction,
+    UnitsAction,
 )
 from geodis.groups import SO, Dihedral, Hyperoctahedral
 from geodis.linalg import Array
@@ -91,6 +92,10 @@ POINT_CASES = [
     ActionCase("permutation", lambda: PermutationAction(7), normal(5, 7, 4)),
     ActionCase("permutation, many points", lambda: PermutationAction(18), normal(5, 18, 1)),
 ]
+UNITS_CASES = [
+    ActionCase("units, one", lambda: UnitsAction([[1, -2, 0]], spread=0.5), normal(5, 3)),
+    ActionCase("units, points", lambda: UnitsAction([[1, 0, 2, 0], [0, -1, 1, 0]], spread=0.5), normal(5, 7, 4)),
+]
 FIELD_CASES = [
     ActionCase("square on scalars", lambda: FieldSymmetries((SCALAR,), 2), normal(5, 1, 6, 6)),
     ActionCase("square on tensors", lambda: FieldSymmetries(MIXED, 2), normal(5, 10, 5, 5)),
@@ -102,4 +107,4 @@ FIELD_CASES = [
     ActionCase("field rotation", lambda: FieldRotation(FLOW), bumps(3, 3, 32), floor=1e-3),
     ActionCase("field rotation, tensors", lambda: FieldRotation(((2, 1, 1), (1, 1, 2))), bumps(3, 8, 31), floor=1e-3),
 ]
-CASES = [*POINT_CASES, *FIELD_CASES]
+CASES = [*POINT_CASES, *UNITS_CASES, *FIELD_CASES]

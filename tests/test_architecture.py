@@ -22,6 +22,7 @@ LEAVES = (
     "linalg",
     "files",
     "loop",
+    "mesh",
     "statistics",
     "bounds",
     "invariance_test",
@@ -42,7 +43,7 @@ LAYERS = {
     "metrics": {"groups", "actions", "encoders", "orbits", "sampling", "coordinates"},
     "reports": {"metrics", "coordinates", "orbits"},
     "scanning": {"actions", "encoders", "orbits", "sampling", "coordinates", "metrics", "reports"},
-    "formats": {"groups", "orbits", "coordinates", "reports"},
+    "formats": {"groups", "orbits", "coordinates", "reports", "simulators"},
 }
 ALLOWED = {leaf: set(LEAVES[:i]) for i, leaf in enumerate(LEAVES)}
 ALLOWED |= {layer: below | set(LEAVES) for layer, below in LAYERS.items()}
@@ -51,7 +52,8 @@ ALLOWED["demo"] = ALLOWED["__init__"] | {"__init__"}
 ALLOWED["cli"] = ALLOWED["demo"] | {"demo"}
 ALLOWED["__main__"] = {"cli"}
 
-# Calls that read or set state which the whole process shares; the constructors of numpy.random make their own.
+# Calls that read or set state which the whole process shares; the constructors of numpy.random make their own
+# (RandomState, for the streams of published benchmarks, too).
 GLOBAL_CALLS = {
     "logging.basicConfig", "matplotlib.use", "matplotlib.pyplot.switch_backend", "numpy.seterr",
     "numpy.set_printoptions",
@@ -59,7 +61,7 @@ GLOBAL_CALLS = {
     "torch.set_num_threads", "torch.set_printoptions", "torch.use_deterministic_algorithms",
 }  # fmt: skip
 GLOBAL_FILTERS = {"warnings.filterwarnings", "warnings.simplefilter"}
-CONSTRUCTORS = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
+CONSTRUCTORS = {"default_rng", "Generator", "RandomState", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
 TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson"}
 TENSOR_DRAWS = {"normal_", "uniform_", "random_", "bernoulli_", "exponential_", "cauchy_", "log_normal_", "geometric_"}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from markdown_pages import blocks, commands, run_page, same_output, shown_anew
+from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -32,6 +33,7 @@ LAYERS = (
     "coordinates",
     "discovery",
     "training",
+    "emulators",
     "metrics",
     "reports",
     "simulators",
@@ -62,7 +64,12 @@ def unknown_words(words):
         return [word for word in words if word not in ("--help", "--version")]
     if words[0] not in known:
         return [words[0]]
-    options = {name for option in known[words[0]].params for name in option.opts} | {"--help"}
+    command = known[words[0]]
+    if isinstance(command, TyperGroup) and len(words) > 1 and not words[1].startswith("-"):
+        if words[1] not in command.commands:
+            return [words[1]]
+        command = command.commands[words[1]]
+    options = {name for option in command.params for name in option.opts} | {"--help"}
     return [word for word in words[1:] if word.startswith("--") and word.partition("=")[0] not in options]
 
 

@@ -15,9 +15,14 @@ from user_files import npz, parts, run
 from geodis import cli, demo
 from geodis.cli import names
 from geodis.encoders import PreparedModel
+from geodis.simulators import star_planets
 
 EXAMPLE = re.compile(r"\[cyan\](geodis .*?)\[/cyan\]")
-COMMANDS = {command.callback.__name__: command.callback for command in cli.app.registered_commands}
+COMMANDS = {command.callback.__name__: command.callback for command in cli.app.registered_commands} | {
+    f"{group.name} {command.callback.__name__}": command.callback
+    for group in cli.app.registered_groups
+    for command in group.typer_instance.registered_commands
+}
 
 
 def examples(function):
@@ -48,6 +53,8 @@ def here(tmp_path, monkeypatch):
     turns, start = rng.uniform(-1, 1, (12, 1)), rng.uniform(0, 6, (12, 30))
     before, after = (np.stack([np.cos(t), np.sin(t)], axis=-1).reshape(-1, 2) for t in (start, start + turns))
     npz(tmp_path / "pairs.npz", z=before, gz=after, batches=np.repeat(np.arange(12), 30))
+    runs = star_planets(16, seed=0)
+    npz(tmp_path / "runs.npz", positions=runs.positions, velocities=runs.velocities, times=runs.times, m=runs.scalars)
     (tmp_path / "photos").mkdir()
     (tmp_path / "flows").mkdir()
     for i in range(12):
@@ -89,7 +96,7 @@ def test_examples_of_encode_run_with_the_shipped_models(here):
 @pytest.mark.parametrize("columns", [80, 120])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_the_terminal(name, columns):
-    done = run(name, "--help", columns=columns)
+    done = run(*name.split(), "--help", columns=columns)
     assert done.exit_code == 0
     assert max(map(len, done.output.splitlines())) <= columns
     shown = " ".join(done.output.split())

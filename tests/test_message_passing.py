@@ -94,7 +94,9 @@ def test_messages_keep_their_size_whatever_the_number_of_points():
     generator = torch.Generator().manual_seed(0)
     sizes = []
     for n in (8, 512):
-        x, v, s = (torch.randn(1, n, *shape, generator=generator, dtype=torch.float64) for shape in ((3,), (2, 3), (3,)))
+        x, v, s = (
+            torch.randn(1, n, *shape, generator=generator, dtype=torch.float64) for shape in ((3,), (2, 3), (3,))
+        )
         sizes.append(float(net(x, v, s)[1].square().mean().sqrt()))
     assert 0.5 < sizes[0] / sizes[1] < 2.0
 

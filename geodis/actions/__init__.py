@@ -24,3 +24,4 @@ from geodis.actions.slot_pairs import SlotPairs as SlotPairs
 from geodis.actions.text import SlotAction as SlotAction
 from geodis.actions.text import SlotText as SlotText
 from geodis.actions.text import slot_texts as slot_texts
+from geodis.actions.units import UnitsAction as UnitsAction

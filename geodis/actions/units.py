@@ -64,4 +64,4 @@ class UnitsAction(AbstractArrayAction):
 
     def _move(self, params: Array, items: Array) -> Array:
         factors = np.exp(params @ self.exponents)
-        return items.astype(np.float64) * factors.reshape(len(items), *(1,) * (items.ndim - 2), -1)
+        return items.astype(np.float64) * factors.reshape(len(items), *(1,) * (items.ndim - 2), items.shape[-1])

@@ -4,6 +4,7 @@ from geodis.cli.app import app
 from geodis.cli.demo import demo
 from geodis.cli.discover import discover
 from geodis.cli.edit import edit
+from geodis.cli.emulate import emulate
 from geodis.cli.encode import encode
 from geodis.cli.fit import fit
 from geodis.cli.scan import scan
@@ -13,3 +14,4 @@ from geodis.cli.verify import verify
 
 for _command in (spectrum, scan, fit, verify, edit, discover, encode, train, demo):
     app.command()(_command)
+app.add_typer(emulate, name="emulate")

@@ -135,9 +135,7 @@ class FieldNorm(nn.Module):
     def forward(self, field: Tensor) -> Tensor:
         """Fields `(batch, components, *grid)` → the same."""
         out, start, shifted = [], 0, 0
-        for part, (order, parity, channels) in zip(
-            split_types(field, self.types, self.dim), self.types, strict=True
-        ):
+        for part, (order, parity, channels) in zip(split_types(field, self.types, self.dim), self.types, strict=True):
             scalar = (order, parity) == (0, 1)
             centred = part - part.mean((1, 3), keepdim=True) if scalar else part
             size = (centred.square().sum(2, keepdim=True).mean((1, 3), keepdim=True) + EPSILON).sqrt()

@@ -196,5 +196,3 @@ class GeometricUNet(nn.Module):
 
 def _bridge(types: Types, dim: int, seed: int) -> nn.Module:
     return GeometricConv(types, types, 1 if dim == 2 else 3, dim=dim, seed=seed, bias=False)
-
-

@@ -84,5 +84,6 @@ def _axes(array: Array, types: Types) -> int:
     if not fitting:
         raise ShapeError("fields", f"(..., components of {types}, *grid)", array.shape)
     if len(fitting) > 1:
-        raise DesignError(f"fields {array.shape}: expected a grid of 2 or of 3 axes; both fit {types}. Add a batch axis.")
+        raise DesignError(f"fields {array.shape}: both 2 and 3 axes of a grid fit {types}. Add a batch axis.")
+
     return fitting[0]

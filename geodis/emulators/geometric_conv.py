@@ -95,7 +95,7 @@ class GeometricConv(nn.Module):
                 f"{self.dilation}", self.size, "A stride of 2 wants an even size, for example 2 or 4.",
             )  # fmt: skip
         self.pad = (reach - self.stride) // 2
-        self.weights, self._bases = nn.ParameterList(), []
+        self.weights = nn.ParameterList()
         self._fill(count(seed, "seed", 0))
         self.bias = nn.Parameter(torch.zeros(sum(c for _, _, c in self.types_out))) if bias else None
 

@@ -76,7 +76,7 @@ def _filters(size: int, order: int, parity: int, dim: int) -> Array:
 def _signed_moves(size: int, order: int, parity: int, dim: int) -> tuple[Array, Array]:
     """Where every entry of a filter goes under every element, and with which sign, both (|G|, entries)."""
     action = FieldSymmetries(((order, parity, 1),), dim)
-    n, elements = dim**order * size**dim, action.group.elements()
+    n, elements = dim**order * size**dim, Hyperoctahedral(dim).elements()
     # One field whose entries are numbered from 1: g·field shows at each place who came there, and with which sign.
     numbered = np.arange(1.0, n + 1).reshape(1, dim**order, *(size,) * dim)
     moved = np.concatenate([action.act(np.asarray(g)[None], numbered) for g in elements]).reshape(len(elements), n)

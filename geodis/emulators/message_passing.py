@@ -120,6 +120,15 @@ class ScalarVectorNetwork(nn.Module):
 
     def forward(self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Positions `(batch, n, d)`, vectors `(batch, n, k, d)`, scalars `(batch, n, c)` → scalars, vectors."""
+        h, channels = self.latents(x, v, s)
+        return self._scalars(h), self._vectors(h, channels)
+
+    def latents(self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The last layer: scalars `(batch, n, hidden)` and vectors `(batch, n, channels + 1, d)` of every point.
+
+        The last vector is how far the point has been moved. This is an embedding whose action is known: scalars stay,
+        vectors turn with the cloud.
+        """
         v, s = self._checked(x, v, s)
         vectors = torch.cat([v, (x - x.mean(1, keepdim=True))[:, :, None]], 2) if self.centred else v
         h = self.start(torch.cat([s, _upper(squash(_gram(vectors, vectors, self.form)))], -1))
@@ -128,7 +137,7 @@ class ScalarVectorNetwork(nn.Module):
         channels, moved = _mixed(self.mix.weight, vectors), x
         for layer in self.layers:
             h, channels, moved = layer(h, channels, moved, self.form)
-        return self._scalars(h), self._vectors(h, torch.cat([channels, (moved - x)[:, :, None]], 2))
+        return h, torch.cat([channels, (moved - x)[:, :, None]], 2)
 
     def _scalars(self, h: Tensor) -> Tensor:
         return h.new_zeros(*h.shape[:2], 0) if self.scalar_head is None else self.scalar_head(h)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from geodis.actions.fields import FieldSymmetries, Types, check_types
 from geodis.emulators.geometric_conv import components
 from geodis.errors import ParameterError, ShapeError, UnknownNameError
+from geodis.groups import Hyperoctahedral
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 
@@ -69,7 +70,7 @@ def equivariance_defect(conv: nn.Conv2d | nn.Conv3d, types: tuple[Any, Any]) -> 
     """
     projected = project_equivariant(conv, types)
     weight = conv.weight.detach()
-    return float((weight - projected.weight.detach()).norm() / weight.norm())  # type: ignore[operator,union-attr]
+    return float((weight - projected.weight.detach()).norm() / weight.norm())  # type: ignore[operator]
 
 
 def _project(conv: nn.Conv2d | nn.Conv3d, types_in: Types, types_out: Types) -> None:
@@ -83,7 +84,7 @@ def _project(conv: nn.Conv2d | nn.Conv3d, types_in: Types, types_out: Types) -> 
     inner, outer = FieldSymmetries(types_in, dim), FieldSymmetries(types_out, dim)
     kernel = conv.weight.detach().to(torch.float64).cpu().numpy()
     mean = np.zeros_like(kernel)
-    elements = inner.group.elements()
+    elements = Hyperoctahedral(dim).elements()
     for g in elements:
         # As a field of outputs for every input channel, then as one of inputs for every output channel.
         turned = outer.act(_every(g, kernel.shape[1]), kernel.swapaxes(0, 1)).swapaxes(0, 1)

@@ -44,6 +44,7 @@ from geodis.metrics.lie_derivative import local_equivariance_error as local_equi
 from geodis.metrics.lsbd import d_lsbd as d_lsbd
 from geodis.metrics.lsbd import d_lsbd_paper as d_lsbd_paper
 from geodis.metrics.map_equivariance import map_equivariance_error as map_equivariance_error
+from geodis.metrics.particle_symmetries import particle_symmetries as particle_symmetries
 from geodis.metrics.relabelling import relabelling_test as relabelling_test
 from geodis.metrics.result import MetricResult as MetricResult
 from geodis.metrics.result import Status as Status

@@ -106,7 +106,7 @@ def random_shallow_water(
     speed: float = 0.3,
     seed: int | Sequence[int] = 0,
 ) -> Array:
-    """Gaussian random states (h, u) `(n_runs, 3, N, N)`, statistically isotropic and homogeneous, with waves and eddies.
+    """Gaussian random states (h, u) `(n_runs, 3, N, N)`, isotropic and homogeneous: waves and eddies.
 
     Height and both components of the velocity are independent white noise, smoothed to wavenumbers about `peak`; every
     run has zero mean height, and root mean squares `height` and `speed`. Run i depends on the seed and i only.
@@ -138,7 +138,7 @@ def random_shallow_water(
 
 
 def beta_plane(n_grid: int, mean: float = 1.0, beta: float = 0.5, axis: int = 0) -> Array:
-    """f = f₀ + β sin y along one grid axis `(N, N)`: a β-plane that closes on itself, f₀ + βy near y = 0.
+    """A β-plane that closes on itself: f = f₀ + β sin y along one grid axis `(N, N)`, f₀ + βy near y = 0.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def _as_state(state: Any) -> Array:
 
 
 def _as_coriolis(coriolis: Any, state: Array) -> Array:
-    """f as (runs, 1, 1) or (runs, N, N)."""
+    """The parameter as (runs, 1, 1) or (runs, N, N)."""
     f = np.asarray(to_numpy(coriolis), dtype=np.float64)
     check_finite(f, "coriolis")
     if f.ndim == 0:
