@@ -52,8 +52,8 @@ ALLOWED["demo"] = ALLOWED["__init__"] | {"__init__"}
 ALLOWED["cli"] = ALLOWED["demo"] | {"demo"}
 ALLOWED["__main__"] = {"cli"}
 
-# Calls that read or set state which the whole process shares; the constructors of numpy.random make their own (RandomState, for streams of
-# published benchmarks, too).
+# Calls that read or set state which the whole process shares; the constructors of numpy.random make their own
+# (RandomState, for the streams of published benchmarks, too).
 GLOBAL_CALLS = {
     "logging.basicConfig", "matplotlib.use", "matplotlib.pyplot.switch_backend", "numpy.seterr",
     "numpy.set_printoptions",
