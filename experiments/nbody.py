@@ -295,6 +295,30 @@ MEASURES = {
     "nbody.mesh_speedup": many_bodies,
 }
 
+# --- the picture ------------------------------------------------------------------------------------------------------
+def pictures(folder: Path) -> Path:
+    """Draw `orbits.png`: three unseen charged runs, and the paths that a law found from 300 runs predicts."""
+    import matplotlib.pyplot as plt
+
+    emulator = NBodyEmulator(PairwiseLaw(signed=["q"]), random_state=0)
+    emulator.fit(*samples(charged_runs("train"), 300), span=SPAN, validation=samples(charged_runs("valid")))
+    found, frames = emulator.dynamics_, tuple(range(INPUT_FRAME, 49))
+    runs = charged_particles("test", 200, frames=frames)
+    charged = np.flatnonzero(np.abs(runs.scalars.sum((1, 2))) < 2)[:3]
+    # The same law in steps of one frame, so that there is a path to draw.
+    fine = NBodyDynamics(found.law, SPAN / 10, found.integrator, max(1, found.substeps // 10))
+    start = (runs.positions[charged, 0], runs.velocities[charged, 0], runs.scalars[charged])
+    ahead = fine.rollout(*start, len(frames) - 1)
+    figure, axes = plt.subplots(1, 3, figsize=(12.6, 4.2), layout="constrained")
+    for i, ax in enumerate(axes):
+        ahead.plot(i, ax=ax, true=runs.positions[charged[i]])
+        ax.set_title(f"unseen run {charged[i]}")
+    figure.suptitle(f"lines: predicted by {found.law}; circles: true frames {frames[0]} to {frames[-1]}")
+    figure.savefig(folder / "orbits.png", dpi=110)
+    plt.close(figure)
+    return folder / "orbits.png"
+
+
 if __name__ == "__main__":
     from harness import run
 
