@@ -108,14 +108,14 @@ class ScalarVectorNetwork(nn.Module):
         self.centred, self.chiral = bool(centred), bool(chiral)
         self.register_buffer("form", _checked_form(form, self.chiral))
         own = self.n_vectors + self.centred
-        self.start = nn.Linear(self.n_scalars + own * (own + 1) // 2, hidden)
-        self.mix = nn.Linear(max(own, 1), channels, bias=False)
+        self.start = _linear(self.n_scalars + own * (own + 1) // 2, hidden)
+        self.mix = _linear(max(own, 1), channels, bias=False)
         self.layers = nn.ModuleList(
             ScalarVectorLayer(hidden, channels, self.chiral) for _ in range(count(layers, "layers", 1))
         )
         self.scalar_head = _mlp(hidden, hidden, self.out_scalars) if self.out_scalars else None
-        self.vector_head = nn.Linear(channels + 1, self.out_vectors, bias=False) if self.out_vectors else None
-        self.vector_gate = nn.Linear(hidden, self.out_vectors * (channels + 1)) if self.out_vectors else None
+        self.vector_head = _linear(channels + 1, self.out_vectors, bias=False) if self.out_vectors else None
+        self.vector_gate = _linear(hidden, self.out_vectors * (channels + 1)) if self.out_vectors else None
         _draw(self, count(seed, "seed", 0))
 
     def forward(self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -187,14 +187,14 @@ class ScalarVectorLayer(nn.Module):
         super().__init__()
         self.channels, self.chiral = channels, chiral
         compared = min(EDGE_VECTORS, channels)
-        self.compare = nn.Linear(channels, compared, bias=False)
-        self.receive, self.send = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden, bias=False)
-        self.edge = nn.Linear(1 + 3 * compared, hidden, bias=False)
-        self.message = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-        self.coefficients = nn.Linear(hidden, (2 + chiral) * channels)
+        self.compare = _linear(channels, compared, bias=False)
+        self.receive, self.send = _linear(hidden, hidden), _linear(hidden, hidden, bias=False)
+        self.edge = _linear(1 + 3 * compared, hidden, bias=False)
+        self.message = nn.Sequential(nn.SiLU(), _linear(hidden, hidden), nn.SiLU())
+        self.coefficients = _linear(hidden, (2 + chiral) * channels)
         self.update = _mlp(2 * hidden + channels, hidden, hidden)
-        self.keep = nn.Linear(channels, channels, bias=False)
-        self.gate = nn.Linear(hidden, 2 * channels)
+        self.keep = _linear(channels, channels, bias=False)
+        self.gate = _linear(hidden, 2 * channels)
 
     def forward(self, h: Tensor, vectors: Tensor, x: Tensor, form: Tensor | None = None) -> tuple[Tensor, ...]:
         """Scalars `(batch, n, hidden)`, vectors `(batch, n, channels, d)`, positions `(batch, n, d)`."""
@@ -266,8 +266,13 @@ def _mixed(weight: Tensor, vectors: Tensor) -> Tensor:
     return weight @ vectors
 
 
+def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """A layer whose weights are not drawn yet: torch's own would come from the global generator."""
+    return nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+
+
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+    return nn.Sequential(_linear(inputs, hidden), nn.SiLU(), _linear(hidden, outputs))
 
 
 def _draw(network: nn.Module, seed: int) -> None:
