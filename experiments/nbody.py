@@ -295,6 +295,7 @@ MEASURES = {
     "nbody.mesh_speedup": many_bodies,
 }
 
+
 # --- the picture ------------------------------------------------------------------------------------------------------
 def pictures(folder: Path) -> Path:
     """Draw `orbits.png`: three unseen charged runs, and the paths that a law found from 300 runs predicts."""
