@@ -50,7 +50,7 @@ def largest_floor(results: Found) -> float:
 def equivariance(seed: int) -> dict[str, float]:
     """The largest error of every emulator, and of all; beside, what the start with two bodies in one place adds.
 
-    Bodies that part from one place are pulled by what is left of 1/r²: the floor of that state is far above the others'.
+    Bodies that part from one place are pulled by what is left of 1/r²: that state's floor is far above the others'.
     """
     parts: dict[str, Callable[[int], Found]] = {
         "nbody": bodies,
