@@ -173,8 +173,8 @@ class CoarseCorrection(AbstractCorrection):
 
     References
     ----------
-    .. [1] N. Kaushal, F. Villaescusa-Navarro, E. Giusarma, Y. Li, C. Hawry, M. Reyes, *NECOLA: toward a universal
-       field-level cosmological emulator*, ApJ 930, 2022 (arXiv 2111.02441), whose networks learn such residuals.
+    .. [1] N. Kaushal, F. Villaescusa-Navarro, E. Giusarma, Y. Li, C. Hawry, M. Reyes, "NECOLA: toward a universal
+       field-level cosmological emulator", ApJ 930, 2022 (arXiv 2111.02441), whose networks learn such residuals.
 
     Examples
     --------

@@ -82,8 +82,8 @@ class FlatLambdaCDM:
 
         References
         ----------
-        .. [1] F. R. Bouchet, S. Colombi, E. Hivon, R. Juszkiewicz, *Perturbative Lagrangian approach to gravitational
-           instability*, A&A 296, 1995 (arXiv astro-ph/9406013).
+        .. [1] F. R. Bouchet, S. Colombi, E. Hivon, R. Juszkiewicz, "Perturbative Lagrangian approach to gravitational
+           instability", A&A 296, 1995 (arXiv astro-ph/9406013).
         """
         return _growth(self.matter, a).second
 

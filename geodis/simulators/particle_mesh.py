@@ -59,8 +59,8 @@ def evolve(
 
     References
     ----------
-    .. [1] Y. Feng, M.-Y. Chu, U. Seljak, P. McDonald, *FastPM: a new scheme for fast simulations of dark matter and
-       haloes*, MNRAS 463, 2016 (arXiv 1603.00476).
+    .. [1] Y. Feng, M.-Y. Chu, U. Seljak, P. McDonald, "FastPM: a new scheme for fast simulations of dark matter and
+       haloes", MNRAS 463, 2016 (arXiv 1603.00476).
 
     Examples
     --------
