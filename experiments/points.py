@@ -36,7 +36,7 @@ ROWS: dict[str, Measure] = {
     **latents.MEASURES,
 }
 
-# Long baselines and curves run once; the message-passing network, ten minutes each, at two seeds.
+# Long trainings, baselines and curves run once.
 ONCE = (
     "pendulum.network", "pendulum.dimensional_network", "pendulum.equivariance", "velocities.r2_boxes", "flow.r2",
     "velocities.equivariance_max", "pm.seconds_32", "nbody.mesh_speedup",

@@ -253,15 +253,16 @@ class FieldEmulator(BaseEstimator):
         return order[held:], order[:held]
 
     def _start(self, types: Any, states: Array, still: Array | None) -> FieldDynamics:
-        steps = FieldScale.of(np.diff(states, axis=1), types)
+        dim = states.ndim - 3
+        steps = FieldScale.of(np.diff(states, axis=1), types, dim)
         kept, start = [], 0
         for order, parity, channels in types:
             width = channels * steps.dim**order
             kept += list(range(start, start + width)) if (order, parity) == (0, 1) else []
             start += width
         return FieldDynamics(
-            self.network, FieldScale.of(states, types), steps,
-            None if still is None else FieldScale.of(still, self.fixed_types), self.history,
+            self.network, FieldScale.of(states, types, dim), steps,
+            None if still is None else FieldScale.of(still, self.fixed_types, dim), self.history,
             tuple(kept) if self.conserve else (),
         )  # fmt: skip
 

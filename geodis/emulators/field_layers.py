@@ -80,8 +80,8 @@ class VectorNeuron(nn.Module):
     Examples
     --------
     >>> layer = VectorNeuron(((1, 1, 2),))
-    >>> field = torch.ones(1, 4, 4, 4)
-    >>> bool(torch.allclose(layer(-field), -layer(field)))  # not linear: what is damped on one side is not on the other
+    >>> a, b = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    >>> bool(torch.allclose(layer(a + b), layer(a) + layer(b)))  # not linear
     False
     """
 
@@ -150,7 +150,7 @@ class FieldNorm(nn.Module):
 
 @final
 class AveragePool(nn.Module):
-    """Means over blocks of `factor`^d pixels, component by component.
+    """Means over blocks of pixels, `factor` a side, component by component.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class AveragePool(nn.Module):
 
 @final
 class NormMaxPool(nn.Module):
-    """Of every block of `factor`^d pixels the tensor of largest norm (for scalars: the largest number), per channel.
+    """Of every block, `factor` pixels a side, the tensor of largest norm (of scalars the largest), per channel.
 
     Ties go to the mean of those that tie, so that no symmetry of the block changes the result.
 
@@ -205,7 +205,7 @@ class NormMaxPool(nn.Module):
 
 @final
 class Upsample(nn.Module):
-    """Every pixel becomes a block of `factor`^d equal ones.
+    """Every pixel becomes a block of equal ones, `factor` a side.
 
     Examples
     --------

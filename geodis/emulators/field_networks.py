@@ -84,7 +84,7 @@ class BilinearBlock(nn.Module):
 
 @final
 class GeometricResNet(nn.Module):
-    """types_in ↦ types_out through `BilinearBlock`s of growing or equal dilation.
+    """types_in ↦ types_out through blocks (`BilinearBlock`) of growing or equal dilation.
 
     Parameters
     ----------

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from geodis.actions.fields import Types, check_types
 from geodis.emulators.geometric_conv import components
-from geodis.errors import DesignError, ShapeError
-from geodis.linalg import Array, check_finite, to_numpy
+from geodis.errors import ShapeError
+from geodis.groups.options import count
+from geodis.linalg import check_finite, to_numpy
 
 
 @final
@@ -41,7 +42,7 @@ class FieldScale:
     size: Tensor
 
     @classmethod
-    def of(cls, fields: Any, types: Any) -> FieldScale:
+    def of(cls, fields: Any, types: Any, dim: int = 2) -> FieldScale:
         """Means of scalars and root mean squares of everything over fields `(..., components, *grid)`.
 
         A channel that is zero everywhere keeps its size of one.
@@ -52,7 +53,8 @@ class FieldScale:
             For another number of components, NaN.
         """
         checked, array = check_types(types), to_numpy(fields)
-        dim = _axes(array, checked)
+        if array.ndim <= dim or array.shape[-dim - 1] != components(checked, count(dim, "dim", 2, 3)):
+            raise ShapeError("fields", f"(..., {components(checked, dim)}, {', '.join('N' * dim)})", array.shape)
         check_finite(array, "fields")
         flat = torch.from_numpy(array.reshape(-1, *array.shape[-dim - 1 :])).to(torch.float64).flatten(2)
         shift, size, start = torch.zeros(flat.shape[1]), torch.ones(flat.shape[1]), 0
@@ -76,14 +78,3 @@ class FieldScale:
 
     def _at(self, values: Tensor, fields: Tensor) -> Tensor:
         return values.to(fields)[:, *(None,) * self.dim]
-
-
-def _axes(array: Array, types: Types) -> int:
-    """How many axes the grid has: the one number that fits the components."""
-    fitting = [d for d in (2, 3) if array.ndim > d and array.shape[-d - 1] == components(types, d)]
-    if not fitting:
-        raise ShapeError("fields", f"(..., components of {types}, *grid)", array.shape)
-    if len(fitting) > 1:
-        raise DesignError(f"fields {array.shape}: both 2 and 3 axes of a grid fit {types}. Add a batch axis.")
-
-    return fitting[0]

@@ -138,14 +138,13 @@ class GeometricConv(nn.Module):
         padded = functional.pad(field, (self.pad,) * (2 * self.dim), PADDING[self.boundary]) if self.pad else field
         # torch correlates; a filter and its mirror image through the centre are both in the basis up to sign.
         out = CONVOLUTION[self.dim](padded, self.kernel(), stride=self.stride, dilation=self.dilation)
-        return out if self.bias is None else out + self._shift(out)
+        return out if self.bias is None else out + self._shift(self.bias, out)
 
-    def _shift(self, out: Tensor) -> Tensor:
-        assert self.bias is not None
+    def _shift(self, bias: Tensor, out: Tensor) -> Tensor:
         parts, start, at = [], 0, 0
         for order, parity, channels in self.types_out:
             width = channels * self.dim**order
-            own = self.bias[at : at + channels].repeat_interleave(self.dim**order)[:, *(None,) * self.dim]
+            own = bias[at : at + channels].repeat_interleave(self.dim**order)[:, *(None,) * self.dim]
             if order == 0 and parity == 1:
                 parts.append(own.expand(len(out), *own.shape))
             else:

@@ -43,8 +43,8 @@ def invariant_filters(size: int, order: int, parity: int = 1, dim: int = 2) -> T
 
     References
     ----------
-    .. [1] W. Gregory, D. W. Hogg, B. Blum-Smith, M. T. Arias, K. W. K. Wong, S. Villar, *Equivariant geometric
-       convolutions for dynamical systems on vector and tensor images*, Phil. Trans. R. Soc. A, 2024, arXiv:2305.12585.
+    .. [1] W. Gregory, D. W. Hogg, B. Blum-Smith, M. T. Arias, K. W. K. Wong, S. Villar, "Equivariant geometric
+       convolutions for dynamical systems on vector and tensor images", Phil. Trans. R. Soc. A, 2024, arXiv:2305.12585.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class TensorProduct(nn.Module):
     >>> product = TensorProduct((vector, pseudoscalar))
     >>> field = torch.zeros(3, 6, 8, 8)
     >>> tuple(product(field, field).shape), len(product.weights[0])  # f u, turned by ε, is a vector again
-    ((3, 6, 8, 8), 4)
+    ((3, 6, 8, 8), 2)
     """
 
     def __init__(self, types: Any, types_out: Any = None, *, dim: int = 2, seed: int = 0) -> None:
