@@ -22,9 +22,9 @@ ORDER = 4  # of the splines: a cubic one over four cells
 class MeshField:
     r"""x (n, d) ↦ accelerations (n, d) under a law for all pairs, in O(n + M log M) for M cells; open space.
 
-    With R² = r² + ε² + a² the law's power splits, for any exponent e, into a smooth part and a short one,
+    With R² = r² + ε² + a² the law's power splits, for any exponent e, into a smooth part and a short one::
 
-    .. math:: (r² + ε²)^e = (R² − a²)^e = Σ_{k ≤ K} \binom{e}{k} (−a²)^k (R²)^{e−k} + O((a/R)^{2K+2}),
+        (r² + ε²)^e = (R² − a²)^e = Σ_{k ≤ K} binom(e, k) (−a²)^k (R²)^{e−k} + O((a/R)^{2K+2}),
 
     the first a kernel that a mesh of spacing a/`resolution` carries (cubic B-splines, deconvolved, zero-padded FFT),
     the rest summed over pairs nearer than 3a, beyond which it is about 10⁻³ of the pair's force for K = 2. Both parts

@@ -21,8 +21,9 @@ NOTHING = 1e-30  # squared distances below are none: coincident bodies do not ac
 class PairwiseLaw(nn.Module):
     r"""Accelerations of bodies under a learned central pair law, read off its seven or so numbers.
 
-    .. math::
-        a_i = m_i^{γ} Σ_j m_j^{β} \Big(c_0 + Σ_k c_k\, q^k_i q^k_j\Big)\,(x_i − x_j)\,(|x_i − x_j|² + ε²)^{e}
+    The law is::
+
+        a_i = m_i^γ Σ_j m_j^β (c_0 + Σ_k c_k q^k_i q^k_j) (x_i − x_j) (|x_i − x_j|² + ε²)^e
 
     for charges q (any sign) and masses m (positive), with an optional cap F on |a_i| (``"radial"``) or on each of its
     components (``"component"``), and an optional small network that multiplies every pair's weight by 1 + net. Two

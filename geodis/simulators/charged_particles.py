@@ -39,9 +39,9 @@ def charged_particles(
 ) -> ParticleTrajectories:
     r"""The first `n` runs of a split of the charged 5-body benchmark, in its own random stream.
 
-    Five particles of unit mass and charge ±1 in space. One step, of length dt = 10⁻³, is
+    Five particles of unit mass and charge ±1 in space. One step, of length dt = 10⁻³, is::
 
-    .. math:: v_i ← v_i + dt · clamp(Σ_j q_i q_j (x_i − x_j)/|x_i − x_j|³, −100, 100),  x_i ← x_i + dt · v_i,
+        v_i ← v_i + dt · clamp(Σ_j q_i q_j (x_i − x_j)/|x_i − x_j|³, −100, 100),  x_i ← x_i + dt · v_i,
 
     the clamp acting on every component: close encounters therefore *depend on the axes*, and the data commute exactly
     with signed permutations of them only, with other rotations up to encounters closer than about 0.1. Frame c is the

@@ -26,9 +26,9 @@ def star_planets(
 
     Star mass log-uniform in (1, 10), planet masses in (0.01, 0.1), planets uniform in the ring 0.1 … 1 of a plane, each
     on its circular velocity in either direction plus noise of 0.01; bodies are permuted, the system is rotated (Haar)
-    and shifted by 20·N(0, 1), and by `shift` along the first axis for the far-away variant. One step of dt = 10⁻³ is
+    and shifted by 20·N(0, 1), and by `shift` along the first axis for the far-away variant. One step of dt = 10⁻³ is::
 
-    .. math:: v_i ← v_i + dt · Σ_j m_j (x_j − x_i)/|x_j − x_i|³,  x_i ← x_i + dt · v_i .
+        v_i ← v_i + dt · Σ_j m_j (x_j − x_i)/|x_j − x_i|³,  x_i ← x_i + dt · v_i .
 
     Runs in which a body moves farther than 2 are dropped and replaced, as in the benchmark [1]_: its targets are those
     of this discretisation, close encounters included. The dynamics commute with O(3), translations and permutations;
