@@ -150,4 +150,4 @@ MEASURES: dict[str, Measure] = {
     "singleshot.ratio_egnn": against_egnn,
     "singleshot.ratio_gnn": partial(against, "gnn"),
 }
-FEWER = {"singleshot.ratio_egnn": (0,), "singleshot.ratio_gnn": (0,)}
+FEWER = {"singleshot.ratio_gnn": (0,)}
