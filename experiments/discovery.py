@@ -37,7 +37,9 @@ ROWS: dict[str, Measure] = {
     **orbit_clouds.MEASURES,
     **element_bound.MEASURES,
 }
-ONCE = {name: (0,) for name in (*unknown_algebra.MEASURES, *orbit_clouds.MEASURES)} | factorize.FEWER
+ONCE = (
+    {name: (0,) for name in (*unknown_algebra.MEASURES, *orbit_clouds.MEASURES)} | factorize.FEWER | double_bump.FEWER
+)
 
 if __name__ == "__main__":
     run(ROWS, results=RESULTS, seeds=SEEDS, fewer=ONCE)

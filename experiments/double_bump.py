@@ -85,7 +85,16 @@ def double_bump(seed: int) -> dict[str, float]:
     }
 
 
-MEASURES = {"doublebump.error": double_bump}
+FRESH = 10  # the first of the seeds that no choice was made on
+
+
+def fresh(seed: int) -> dict[str, float]:
+    """The error at seeds that were not looked at when frames, planes and lift were chosen."""
+    return {"doublebump.fresh_error": double_bump(FRESH + seed)["doublebump.error"]}
+
+
+MEASURES = {"doublebump.error": double_bump, "doublebump.fresh_error": fresh}
+FEWER = {"doublebump.fresh_error": range(5)}
 
 
 def faithful(modes: RotatingPlanes) -> list[int]:

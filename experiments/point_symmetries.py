@@ -8,6 +8,7 @@ among them. Beside roll-outs stands their floor: what the map makes of the last 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import invariant_equivariance
@@ -95,6 +96,7 @@ def states(seed: int) -> tuple[Array, Array, Array]:
     return x, runs.velocities[:, 0], runs.scalars
 
 
+@cache
 def fitted(seed: int) -> NBodyDynamics:
     """Gravity, found from eighty systems."""
     runs = star_planets(80, seed=[seed, 7])

@@ -29,6 +29,15 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
             os.unlink(temporary)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all."""
+
+    def write(temporary: str) -> None:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+
+
 def read_safetensors(
     path: str | Path, expected: str, version: int, older: Collection[int] = ()
 ) -> tuple[dict[str, str], dict[str, Array]]:

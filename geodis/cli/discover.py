@@ -197,14 +197,10 @@ def _versions() -> dict[str, str]:
 
 
 def _write_json(path: Path, file: Path, mode: str, found: Discovery, options: Options) -> None:
-    from geodis.files import write_atomically
+    from geodis.files import write_text
 
     text = json.dumps(_content(file, mode, found, options), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: _put(temporary, text))
-
-
-def _put(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _write_picture(path: Path, found: Discovery) -> None:

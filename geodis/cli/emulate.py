@@ -152,11 +152,7 @@ def _table(found: PointsReport) -> Table:
 
 
 def _write(path: Path, numbers: dict[str, Any]) -> None:
-    from geodis.files import write_atomically
+    from geodis.files import write_text
 
     text = json_text.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: _put(temporary, text))
-
-
-def _put(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from geodis import __version__
-from geodis.emulators import NBodyDynamics, NBodyEmulator, PairwiseLaw
+from geodis.emulators import NBodyDynamics, NBodyEmulator, PairwiseLaw, Rollout
 from geodis.errors import DesignError
 from geodis.files import write_atomically
 from geodis.linalg import Array
@@ -47,12 +47,15 @@ class PointsReport:
     rows : tuple of EmulatedRow
     sentence : str
     test : ParticleTrajectories
+    ahead : Rollout
+        Predicted from the first frames of the test runs.
     """
 
     dynamics: NBodyDynamics
     rows: tuple[EmulatedRow, ...]
     sentence: str
     test: ParticleTrajectories
+    ahead: Rollout
 
     def numbers(self) -> dict[str, Any]:
         """All of it for a JSON file."""
@@ -91,8 +94,9 @@ def fitted_points(
         verbose=verbose,
     ).fit(*_steps(train), span=float(np.diff(data.times).mean()))
     dynamics = emulator.dynamics_
-    rows = (*_errors(dynamics, test), *_conserved(dynamics, test), *_symmetries(dynamics, test, seed))
-    return PointsReport(dynamics, rows, _sentence(dynamics, rows, test), test)
+    ahead = dynamics.rollout(test.positions[:, 0], test.velocities[:, 0], test.scalars, len(test.times) - 1)
+    rows = (*_errors(dynamics, test, ahead), *_conserved(ahead), *_symmetries(dynamics, test, seed))
+    return PointsReport(dynamics, rows, _sentence(dynamics, rows, test), test, ahead)
 
 
 def _law(data: ParticleTrajectories) -> PairwiseLaw:
@@ -125,7 +129,7 @@ def _flat(part: Array) -> Array:
     return part.reshape(-1, *part.shape[2:])
 
 
-def _errors(dynamics: NBodyDynamics, test: ParticleTrajectories) -> list[EmulatedRow]:
+def _errors(dynamics: NBodyDynamics, test: ParticleTrajectories, ahead: Rollout) -> list[EmulatedRow]:
     x, v, scalars, later, _ = _steps(test)
     predicted, _ = dynamics.predict(x, v, scalars)
     errors = ((predicted - later) ** 2).mean((1, 2))
@@ -139,7 +143,6 @@ def _errors(dynamics: NBodyDynamics, test: ParticleTrajectories) -> list[Emulate
     ]
     n = len(test.times) - 1
     if n > 1:
-        ahead = dynamics.rollout(test.positions[:, 0], test.velocities[:, 0], test.scalars, n)
         missed = ((ahead.positions[:, -1] - test.positions[:, -1]) ** 2).mean((1, 2))
         still = ((test.positions[:, 0] - test.positions[:, -1]) ** 2).mean((1, 2))
         rows.append(EmulatedRow(f"median error after {n} steps", float(np.median(missed)), float(np.median(still)),
@@ -147,12 +150,11 @@ def _errors(dynamics: NBodyDynamics, test: ParticleTrajectories) -> list[Emulate
     return rows
 
 
-def _conserved(dynamics: NBodyDynamics, test: ParticleTrajectories) -> list[EmulatedRow]:
-    n = max(1, len(test.times) - 1)
-    drifts = dynamics.rollout(test.positions[:, 0], test.velocities[:, 0], test.scalars, n).drifts()
+def _conserved(ahead: Rollout) -> list[EmulatedRow]:
+    n = ahead.positions.shape[1] - 1
     return [
         EmulatedRow(f"drift of {name.replace('_', ' ')}, {n} steps", drift)
-        for name, drift in drifts.items()
+        for name, drift in ahead.drifts().items()
         if np.isfinite(drift)
     ]
 
@@ -181,13 +183,10 @@ def _draw(found: PointsReport, kind: str, path: str) -> None:
     import matplotlib.pyplot as plt
 
     test, n = found.test, min(DRAWN, len(found.test))
-    ahead = found.dynamics.rollout(
-        test.positions[:n, 0], test.velocities[:n, 0], test.scalars[:n], max(1, len(test.times) - 1)
-    )
     drawn, axes = plt.subplots(1, n, figsize=(4.2 * n, 4.2), squeeze=False, layout="constrained")
     try:
         for run, ax in enumerate(axes[0]):
-            ahead.plot(run, ax=ax, true=test.positions[run])
+            found.ahead.plot(run, ax=ax, true=test.positions[run])
             ax.set_title(f"unseen run {run + 1}")
         drawn.suptitle("lines: predicted from the first frame; circles: true")
         drawn.savefig(path, format=kind, dpi=150, bbox_inches="tight")

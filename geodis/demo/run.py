@@ -16,7 +16,7 @@ from geodis.demo.fields import fields_domain
 from geodis.demo.images import images_domain
 from geodis.demo.text import text_domain
 from geodis.errors import ParameterError, UnknownNameError
-from geodis.files import write_atomically
+from geodis.files import write_atomically, write_text
 from geodis.reports.page import page
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _write(folder: Path, found: Sequence[Domain], entries: list[Entry]) -> list[
         "report.html": page("".join(domain.html for domain in found), TITLE),
     }
     for name, text in texts.items():
-        write_atomically(folder / name, partial(_write_text, text))
+        write_text(folder / name, text)
         paths.append(folder / name)
     return paths
 
@@ -113,7 +113,3 @@ def _write_picture(path: Path, fig: Figure) -> None:
         write_atomically(path, partial(fig.savefig, format="png", dpi=150, bbox_inches="tight"))
     finally:
         plt.close(fig)
-
-
-def _write_text(text: str, path: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")

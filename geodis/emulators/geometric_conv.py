@@ -24,7 +24,7 @@ class GeometricConv(nn.Module):
 
     (A ∗ C)(i) = Σ_a A(i − a) contracted with C(a), where C runs over all `invariant_filters` of order k + k' and parity
     p p' for every pair of types: all such linear maps there are. The filters of all pairs are assembled into one dense
-    kernel, so that a layer costs what an ordinary convolution of the same width costs.
+    kernel, so that a layer is one call of torch's convolution.
 
     A type of the output that no filter reaches (in the plane a 3 × 3 filter cannot turn scalars into pseudoscalars, a
     5 × 5 can) is an error and not a silent zero.

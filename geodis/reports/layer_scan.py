@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geodis.errors import UnknownNameError
-from geodis.files import write_atomically
+from geodis.files import write_text
 from geodis.reports.html import figure, page, paragraph, section, table
 
 if TYPE_CHECKING:
@@ -208,12 +208,8 @@ class LayerScan:
 
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        write_atomically(path, lambda temporary: _put(temporary, text))
+        write_text(path, text)
     return text
-
-
-def _put(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
 
 
 def _number(x: float) -> str:

@@ -60,15 +60,15 @@ class ParticleTrajectories:
         carried = ", ".join(self.names)
         return f"ParticleTrajectories({n} runs, {times} times, {bodies} bodies in R^{d}, scalars: {carried})"
 
-    def plot(self, run: int = 0, axes: Axes | None = None) -> Axes:
+    def plot(self, run: int = 0, ax: Axes | None = None) -> Axes:
         """The paths of one run, first two coordinates; the axes come back."""
         from matplotlib.figure import Figure
 
-        ax = Figure(figsize=(4, 4)).subplots() if axes is None else axes
+        axes = Figure(figsize=(4, 4)).subplots() if ax is None else ax
         paths = self.positions[run]
         for body in range(paths.shape[1]):
-            ax.plot(paths[:, body, 0], paths[:, body, min(1, paths.shape[-1] - 1)], "-", lw=0.9, color=f"C{body}")
-            ax.plot(*(paths[-1, body, [0, min(1, paths.shape[-1] - 1)]]), "o", ms=4, color=f"C{body}")
-        ax.set_aspect("equal")
-        ax.set(xlabel="x₀", ylabel="x₁")
-        return ax
+            axes.plot(paths[:, body, 0], paths[:, body, min(1, paths.shape[-1] - 1)], "-", lw=0.9, color=f"C{body}")
+            axes.plot(*(paths[-1, body, [0, min(1, paths.shape[-1] - 1)]]), "o", ms=4, color=f"C{body}")
+        axes.set_aspect("equal")
+        axes.set(xlabel="x₀", ylabel="x₁")
+        return axes

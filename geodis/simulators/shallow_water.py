@@ -13,6 +13,7 @@ from scipy import fft
 from geodis.errors import FiniteError, LengthError, ParameterError, ShapeError
 from geodis.groups.options import count, positive
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.simulators.turbulence import Waves
 
 LENGTH = 2 * np.pi  # of the square's side
 MIN_GRID = 8
@@ -126,9 +127,8 @@ def random_shallow_water(
     count(n_grid, "n_grid", MIN_GRID)
     for name, value in {"peak": peak, "height": height, "speed": speed}.items():
         positive(value, name)
-    k0, k1, kept = _waves(n_grid)
-    squared = k0**2 + k1**2
-    smooth = kept * (squared > 0) * np.exp(0.75 * (1.0 - squared) / peak**2)
+    waves = Waves.of(n_grid)
+    smooth = waves.kept * np.exp(0.75 * (1.0 - waves.squared) / peak**2)
     streams = np.random.default_rng(seed).spawn(n_runs)
     noise = np.stack([rng.standard_normal((3, n_grid, n_grid)) for rng in streams])
     state = fft.irfft2(fft.rfft2(noise) * smooth, s=(n_grid, n_grid))
@@ -182,9 +182,8 @@ def shallow_water_budgets(
     if (depth + h).min() <= 0:
         raise ParameterError("states", "heights above −depth", f"{h.min():g} for depth {depth:g}")
     f = _as_coriolis(coriolis, array[:, 0])
-    k0, k1, _ = _waves(array.shape[-1])
-    spectrum = fft.rfft2(u)
-    vorticity = fft.irfft2(1j * (k0 * spectrum[:, :, 1] - k1 * spectrum[:, :, 0]), s=array.shape[-2:])
+    waves, spectrum = Waves.of(array.shape[-1]), fft.rfft2(u)
+    vorticity = fft.irfft2(1j * (waves.k0 * spectrum[:, :, 1] - waves.k1 * spectrum[:, :, 0]), s=array.shape[-2:])
     over = (-2, -1)
     return ShallowWaterBudgets(
         h.mean(over),
@@ -200,8 +199,9 @@ class _Solver:
         self, coriolis: Array, gravity: float, depth: float, viscosity: float, step: float, n_grid: int
     ) -> None:
         self.f, self.g, self.depth, self.dt, self.n_grid = coriolis, gravity, depth, step, n_grid
-        self.k0, self.k1, self.kept = _waves(n_grid)
-        self.damping = viscosity * (self.k0**2 + self.k1**2)
+        waves = Waves.of(n_grid)
+        self.k0, self.k1, self.kept = waves.k0, waves.k1, _kept(waves)
+        self.damping = viscosity * waves.squared
 
     def step(self, s: Array) -> Array:
         dt = self.dt
@@ -229,10 +229,9 @@ class _Solver:
         return fft.rfft2(x)
 
 
-def _waves(n_grid: int) -> tuple[Array, Array, Array]:
-    k0 = np.fft.fftfreq(n_grid, 1 / n_grid)[:, None]
-    k1 = np.fft.rfftfreq(n_grid, 1 / n_grid)[None, :]
-    return k0, k1, (3 * np.abs(k0) < n_grid) & (3 * k1 < n_grid)
+def _kept(waves: Waves) -> Array:
+    """What the 2/3 rule keeps, with the mean: height and velocity have one."""
+    return np.asarray(waves.kept | (waves.squared == 0))
 
 
 def _as_state(state: Any) -> Array:
