@@ -213,14 +213,9 @@ class FieldEmulator(BaseEstimator):
             windows, constant = batch(step)
             return self._missed(windows, constant)
 
-        def evaluate() -> float:
-            windows = torch.from_numpy(np.concatenate([states[held, t : t + span] for t in self._looks(states, span)]))
-            constant = None if still is None else torch.from_numpy(np.tile(still[held], (len(windows) // len(held),
-                                                                          *(1,) * (still.ndim - 1))))  # fmt: skip
-            return -float(self._missed(windows, constant))
-
+        looked = self._looked(states[held], None if still is None else still[held], span) if len(held) else None
         self.history_ = train(
-            self.network, loss, self.plan or Plan(max_steps=2000), evaluate=evaluate if len(held) else None,
+            self.network, loss, self.plan or Plan(max_steps=2000), evaluate=None if looked is None else lambda: -float(self._missed(*looked)),
             checkpoint=checkpoint, verbose=self.verbose, description="emulator",
         )  # fmt: skip
         return self
@@ -244,8 +239,11 @@ class FieldEmulator(BaseEstimator):
         size = self.dynamics_.step_scale.size.to(after)[:, *(None,) * self.dynamics_.scale.dim]
         return ((after - target) / size).square().mean()
 
-    def _looks(self, states: Array, span: int) -> Sequence[int]:
-        return np.unique(np.linspace(0, states.shape[1] - span, 8).astype(int)).tolist()
+    def _looked(self, states: Array, still: Array | None, span: int) -> tuple[Tensor, Tensor | None]:
+        """Windows of held-out runs at up to eight times, and their fixed fields."""
+        at = np.unique(np.linspace(0, states.shape[1] - span, 8).astype(int))
+        windows = torch.from_numpy(np.concatenate([states[:, t : t + span] for t in at]))
+        return windows, None if still is None else torch.from_numpy(np.concatenate([still] * len(at)))
 
     def _split(self, n: int) -> tuple[Array, Array]:
         held = min(n - 1, round(self.validation_size * n))
