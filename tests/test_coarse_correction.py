@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
 from geodis.emulators import CoarseCorrection, LinearTransfer
 from geodis.errors import FiniteError, GeodisError, ParameterError, ShapeError
@@ -125,3 +126,9 @@ def test_wrong_options_are_named_errors():
     fitted = LinearTransfer(BOX, 1).fit(*split(1)[0])
     with pytest.raises(ShapeError):
         fitted.predict(runs()[0], runs()[1][:, :1])
+
+
+@pytest.mark.parametrize("kind", [CoarseCorrection, LinearTransfer])
+def test_what_is_not_fitted_says_so(kind):
+    with pytest.raises(NotFittedError):
+        kind(1.0).predict(np.zeros((1, 8, 3)), np.zeros((1, 0, 8, 3)))

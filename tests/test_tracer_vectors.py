@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
 from geodis.emulators import LeastSquaresKernels, LinearTheoryVelocities, TracerVectors
 from geodis.emulators.fourier_sums import FourierSums
@@ -238,3 +239,9 @@ def test_explained_variance_asks_for_pairs():
     with pytest.raises(ShapeError):
         explained(GOOD, GOOD[0])
     assert explained(GOOD, GOOD.mean((0, 1)) + 0 * GOOD) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", [TracerVectors, LeastSquaresKernels, LinearTheoryVelocities])
+def test_what_is_not_fitted_says_so(kind):
+    with pytest.raises(NotFittedError):
+        kind(1.0).predict(np.zeros((1, 5, 3)))

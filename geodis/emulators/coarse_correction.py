@@ -8,6 +8,7 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from tqdm import tqdm
 
@@ -87,6 +88,7 @@ class AbstractCorrection(BaseEstimator, ABC):
 
     def predict(self, positions: Any, vectors: Any) -> Array:
         """Corrected positions `(boxes, N³, 3)`, not wrapped into the box."""
+        check_is_fitted(self, "weights_")
         x, v = self._read(positions, vectors)
         if v.shape[1] != len(self.scales_):
             raise ShapeError("vectors", f"(boxes, {len(self.scales_)}, N³, 3) as fitted", tuple(v.shape))

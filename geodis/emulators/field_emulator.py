@@ -215,7 +215,8 @@ class FieldEmulator(BaseEstimator):
 
         looked = self._looked(states[held], None if still is None else still[held], span) if len(held) else None
         self.history_ = train(
-            self.network, loss, self.plan or Plan(max_steps=2000), evaluate=None if looked is None else lambda: -float(self._missed(*looked)),
+            self.network, loss, self.plan or Plan(max_steps=2000),
+            evaluate=None if looked is None else lambda: -float(self._missed(*looked)),
             checkpoint=checkpoint, verbose=self.verbose, description="emulator",
         )  # fmt: skip
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self, final
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from geodis.emulators.fourier_sums import FourierSums
@@ -86,6 +87,7 @@ class TracerVectors(AbstractTracerEstimator):
 
     def predict(self, positions: Any) -> Array:
         """Vectors `(boxes, n, 3)` at positions `(boxes, n, 3)`."""
+        check_is_fitted(self, "weights_")
         weights = self.weights_
         return np.stack([self._features(p, weights[:-1]) @ weights[-1] for p in as_tracers(positions, self.box)])
 

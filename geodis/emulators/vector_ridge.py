@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
@@ -149,6 +150,7 @@ class AbstractFeatureRidge(AbstractTracerEstimator):
 
     def predict(self, positions: Any) -> Array:
         """Vectors `(boxes, n, 3)` at positions `(boxes, n, 3)`."""
+        check_is_fitted(self, "weights_")
         return np.stack([self._features(p) @ self.weights_ for p in as_tracers(positions, self.box)])
 
 
