@@ -50,4 +50,5 @@ $(READY):
 	@rm -f $(VENV)/.installed-*
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check --editable ".[dev,text]" --constraint constraints.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --no-deps torch-harmonics==0.9.3
 	@touch $@

@@ -74,8 +74,9 @@ class OverlapError(GeodisError, ValueError):
 class MissingExtraError(GeodisError, ImportError):
     """An optional dependency is not installed."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is needed here and is not installed: run `pip install 'geodis[{extra}]'`.")
+    def __init__(self, package: str, extra: str, command: str | None = None) -> None:
+        run = command or f"pip install 'geodis[{extra}]'"
+        super().__init__(f"{package} is needed here and is not installed: run `{run}`.")
 
 
 class FileFormatError(GeodisError, ValueError):

@@ -34,13 +34,14 @@ LAYERS = (
     "discovery",
     "training",
     "emulators",
+    "fields",
     "metrics",
     "reports",
     "simulators",
     "cli",
     "demo",
 )
-GUIDES = ("index", "quickstart", "theory", "text", "extending", "faq", "changelog")
+GUIDES = ("index", "quickstart", "theory", "text", "catalogue", "extending", "faq", "changelog")
 WITHOUT_CODE = {"changelog"}  # every other page shows how
 DIRECTIVE = re.compile(r"^\.\. (?:auto(?:class|function|exception|module)|py:data):: (geodis[\w.]*)$", re.MULTILINE)
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\ssrc=\"([^\"]+)\"|<link\b[^>]*\shref=\"([^\"]+)\"")

@@ -36,12 +36,16 @@ REQUIRED = {  # by issue and README
         "blob.rollout_inflation blob.defect_max sequences.swap_inflation factorize.angle_1000 factorize.angle_2000 "
         "factorize.angle_5000 factorize.speedup factorize.max_points orbits.right_of_100 element.crlb_ratio"
     ),
+    "catalogue": (
+        "oracles.max_deviation failures.flagged failures.total mutations.killed mutations.total agreement.max_deviation"
+    ),
     "text_transformations": "months.energy tense.energy negation.energy politeness.energy plural.energy",
 }
-SEEDS = {"core": 5, "modalities": 3, "verification": 3, "beyond_linear": 3, "discovery": 3, "text_transformations": 3}
+SEEDS = dict.fromkeys(REQUIRED, 3) | {"core": 5}
 ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible", "care_table"}  # measures
 # Those that count over many data sets, or need gigabytes.
 ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
+ONE_SEED |= {"mutations"}
 ONE_SEED |= {"factorize.largest", "factorize.speedups", "factorize.angle_s2_s2_s2"}
 OWN_SEEDS = {"doublebump.fresh_error": 5}  # seeds on which nothing was chosen
 

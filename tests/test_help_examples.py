@@ -13,7 +13,7 @@ from torch import nn
 from user_files import npz, parts, run
 
 from geodis import cli, demo
-from geodis.cli import names
+from geodis.cli import emulated_field, names
 from geodis.encoders import PreparedModel
 from geodis.simulators import star_planets
 
@@ -55,6 +55,8 @@ def here(tmp_path, monkeypatch):
     npz(tmp_path / "pairs.npz", z=before, gz=after, batches=np.repeat(np.arange(12), 30))
     runs = star_planets(16, seed=0)
     npz(tmp_path / "runs.npz", positions=runs.positions, velocities=runs.velocities, times=runs.times, m=runs.scalars)
+    h, u, v = rng.normal(size=(3, 4, 3, 8, 8))
+    npz(tmp_path / "water.npz", h=h, u=u, v=v, f=rng.uniform(-1, 1, 4))
     (tmp_path / "photos").mkdir()
     (tmp_path / "flows").mkdir()
     for i in range(12):
@@ -70,6 +72,7 @@ def test_examples_run(name, here, monkeypatch):
     called = names.model_called
     monkeypatch.setattr(names, "model_called", lambda name: shipped[name] if name in shipped else called(name))
     monkeypatch.setattr(demo, "run_demo", lambda out, **options: out.mkdir())
+    monkeypatch.setattr(emulated_field, "MOST_STEPS", 2)
     commands = examples(COMMANDS[name])
     assert any(command.startswith(f"geodis {name} ") for command in commands)
     for command in commands:

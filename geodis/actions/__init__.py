@@ -21,6 +21,7 @@ from geodis.actions.points import PermutationAction as PermutationAction
 from geodis.actions.points import RotationAction as RotationAction
 from geodis.actions.points import TranslationAction as TranslationAction
 from geodis.actions.slot_pairs import SlotPairs as SlotPairs
+from geodis.actions.sphere_harmonics import SphereHarmonics as SphereHarmonics
 from geodis.actions.text import SlotAction as SlotAction
 from geodis.actions.text import SlotText as SlotText
 from geodis.actions.text import slot_texts as slot_texts

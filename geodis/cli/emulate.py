@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from geodis.cli.emulated import PointsReport
 
 emulate = typer.Typer(
-    help="Emulate particles: a law that can be read from trajectories, tested on unseen runs.", no_args_is_help=True
+    help="Emulate particles by a law that can be read, or fields by a network; tested on unseen runs.",
+    no_args_is_help=True,
 )
 
 Runs = Annotated[
@@ -85,7 +86,7 @@ def points(
         screen.print(found.sentence, soft_wrap=True)
         found.dynamics.save(out)
         if json is not None:
-            _write(json, found.numbers())
+            write_numbers(json, found.numbers())
         if plot is not None:
             found.draw(plot)
         for path in (out, json, plot):
@@ -151,7 +152,8 @@ def _table(found: PointsReport) -> Table:
     return table
 
 
-def _write(path: Path, numbers: dict[str, Any]) -> None:
+def write_numbers(path: Path, numbers: dict[str, Any]) -> None:
+    """Write a JSON file."""
     from geodis.files import write_text
 
     text = json_text.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from geodis.actions.fields import check_types
+from geodis.emulators.field_bound import FieldBound
 from geodis.emulators.field_scale import FieldScale
 from geodis.emulators.geometric_conv import components
 from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
-from geodis.groups.options import count
+from geodis.groups.options import count, positive
 from geodis.linalg import Array, check_finite, to_numpy
 from geodis.loop import Plan, train
 
@@ -41,6 +42,8 @@ class FieldDynamics:
         H, frames that a step looks at.
     conserved : tuple of int
         Components whose mean every step restores.
+    bound : FieldBound or None
+        What a roll-out keeps to.
     """
 
     network: nn.Module
@@ -49,6 +52,7 @@ class FieldDynamics:
     fixed_scale: FieldScale | None
     history: int
     conserved: tuple[int, ...]
+    bound: FieldBound | None = None
 
     def step(self, frames: Tensor, fixed: Tensor | None = None) -> Tensor:
         """Frames `(batch, H, components, *grid)` → the next one `(batch, components, *grid)`."""
@@ -84,6 +88,8 @@ class FieldDynamics:
         out = [frames[:, -1]]
         for _ in range(n_steps):
             after = self.step(frames, fixed)
+            if self.bound is not None:
+                after = self.bound(after)
             out.append(torch.where(after.isfinite(), after, torch.inf))
             frames = torch.cat([frames[:, 1:], after[:, None]], 1)
         return torch.stack(out, 1)
@@ -125,6 +131,9 @@ class FieldEmulator(BaseEstimator):
         Steps that a training sample is followed for; gradients go through the last one only (push-forward).
     conserve : bool
         Whether the mean of every scalar stays what it is, as mass does.
+    bound : float or None
+        Roll-outs keep the power of every scale below this multiple of the largest in training (`FieldBound`); None
+        lets them go.
     plan : Plan, optional
         Of the training; `geodis.loop`.
     batch_size : int
@@ -165,6 +174,7 @@ class FieldEmulator(BaseEstimator):
         noise: float = 0.0,
         unrolled: int = 1,
         conserve: bool = False,
+        bound: float | None = 4.0,
         plan: Plan | None = None,
         batch_size: int = 8,
         validation_size: float = 0.25,
@@ -178,6 +188,7 @@ class FieldEmulator(BaseEstimator):
         self.noise = noise
         self.unrolled = unrolled
         self.conserve = conserve
+        self.bound = bound
         self.plan = plan
         self.batch_size = batch_size
         self.validation_size = validation_size
@@ -263,6 +274,7 @@ class FieldEmulator(BaseEstimator):
             self.network, FieldScale.of(states, types, dim), steps,
             None if still is None else FieldScale.of(still, self.fixed_types, dim), self.history,
             tuple(kept) if self.conserve else (),
+            None if self.bound is None else FieldBound.of(states, types, self.bound, dim),
         )  # fmt: skip
 
     def _checked(self, runs: Any, fixed: Any) -> tuple[Any, Array, Array | None]:
@@ -270,6 +282,8 @@ class FieldEmulator(BaseEstimator):
             count(getattr(self, name), name, 1)
         if not isinstance(self.noise, (int, float)) or not 0 <= self.noise < np.inf:
             raise ParameterError("noise", "a number ≥ 0", repr(self.noise))
+        if self.bound is not None:
+            positive(self.bound, "bound")
         if not 0 <= self.validation_size < 1:
             raise ParameterError("validation_size", "a share in [0, 1)", repr(self.validation_size))
         types, states = check_types(self.types), to_numpy(runs)

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from geodis.actions.fields import Types, check_types
-from geodis.emulators.field_layers import AveragePool, FieldNorm, Upsample, VectorNeuron
+from geodis.emulators.field_layers import AveragePool, Upsample
 from geodis.emulators.geometric_conv import GeometricConv
 from geodis.emulators.tensor_product import TensorProduct
 from geodis.errors import ParameterError
 from geodis.groups.options import count
+
+START = 0.3  # of a block's paths beside the identity, before training
 
 
 def hidden_types(channels: int, dim: int = 2, orders: int = 1) -> Types:
@@ -24,21 +26,21 @@ def hidden_types(channels: int, dim: int = 2, orders: int = 1) -> Types:
     >>> hidden_types(4)
     ((0, 1, 4), (0, -1, 4), (1, 1, 4))
     >>> hidden_types(2, dim=3)
-    ((0, 1, 2), (1, 1, 2), (1, -1, 2))
+    ((0, 1, 2), (1, -1, 2), (1, 1, 2))
     """
     channels, dim, orders = count(channels, "channels", 1), count(dim, "dim", 2, 3), count(orders, "orders", 1)
     # In the plane ε turns a pseudovector into a vector and back, in space a pseudotensor: one of the two is enough.
     first = ((0, 1, channels), (0, -1, channels), (1, 1, channels))
-    space = ((0, 1, channels), (1, 1, channels), (1, -1, channels))
+    space = ((0, 1, channels), (1, -1, channels), (1, 1, channels))
     return (first if dim == 2 else space) + tuple((k, 1, channels) for k in range(2, orders + 1))
 
 
 @final
 class BilinearBlock(nn.Module):
-    """h ↦ h + C₀(act(norm h)) + C₁(P(A h, B h)): a linear and a quadratic path beside the identity.
+    """h ↦ h + L h + C P(A h, B h): a linear and a quadratic path beside the identity.
 
-    A, B and C are `GeometricConv`, P a `TensorProduct`: advection and rotation are in its reach, which gated
-    convolutions never get to.
+    L, A, B and C are `GeometricConv`, P is a `TensorProduct`: advection u·∇h and rotation f × u are in its reach, which
+    gated convolutions never get to. Nothing is normalized on the way: how strong a flow is decides how it moves.
 
     Parameters
     ----------
@@ -60,26 +62,23 @@ class BilinearBlock(nn.Module):
         self, types: Any, size: int = 3, dilation: int = 1, *, dim: int = 2, boundary: str = "circular", seed: int = 0
     ) -> None:
         super().__init__()
-        types = check_types(types)
-
-        def conv(number: int, width: int = size) -> GeometricConv:
-            return GeometricConv(
-                types, types, width, dim=dim, dilation=dilation if width > 1 else 1, boundary=boundary,
-                seed=5 * seed + number,
-            )  # fmt: skip
-
-        self.norm, self.activation = FieldNorm(types, dim=dim), VectorNeuron(types, dim=dim, seed=5 * seed)
-        self.linear, self.left, self.right = conv(1), conv(2), conv(3)
-        self.product, self.out = TensorProduct(types, dim=dim, seed=5 * seed + 4), conv(4, 1 if dim == 2 else size)
+        self.types = check_types(types)
+        # One convolution for A, B and L: a call on many channels costs hardly more than one on few.
+        self.paths = GeometricConv(
+            self.types, 3 * self.types, size, dim=dim, dilation=dilation, boundary=boundary, seed=3 * seed
+        )
+        self.product = TensorProduct(self.types, dim=dim, seed=3 * seed + 1)
+        self.out = GeometricConv(self.types, self.types, 1, dim=dim, boundary=boundary, seed=3 * seed + 2)
         with torch.no_grad():  # a new block is close to the identity
-            for weight in (*self.linear.weights, *self.out.weights):
-                weight.mul_(0.3)
+            for weight in self.out.weights:
+                weight.mul_(START)
+            for weight in self.paths.weights[2 * len(self.paths.weights) // 3 :]:
+                weight.mul_(START)
 
     def forward(self, field: Tensor) -> Tensor:
         """Fields of `types` `(batch, components, *grid)` → the same."""
-        normed = self.norm(field)
-        quadratic = self.out(self.product(self.left(normed), self.right(normed)))
-        return field + self.linear(self.activation(normed)) + quadratic
+        left, right, linear = self.paths(field).chunk(3, 1)
+        return field + linear + self.out(self.product(left, right))
 
 
 @final
@@ -119,6 +118,9 @@ class GeometricResNet(nn.Module):
         super().__init__()
         if not len(dilations):
             raise ParameterError("dilations", "at least one block", dilations)
+        self.types_in, self.types_out = check_types(types_in), check_types(types_out)
+        self.channels, self.dilations = channels, tuple(dilations)
+        self.size, self.dim, self.boundary = size, dim, boundary
         inner = hidden_types(channels, dim)
         self.first = GeometricConv(types_in, inner, size, dim=dim, boundary=boundary, seed=seed)
         self.blocks = nn.Sequential(

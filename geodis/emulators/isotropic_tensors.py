@@ -55,7 +55,7 @@ def isotropic_tensors(order: int, parity: int = 1, dim: int = 2) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _basis(order: int, parity: int, dim: int) -> Array:
-    products = [_product(pairs, symbol, order, dim) for symbol, pairs in _contractions(order, parity, dim)]
+    products = [delta_product(pairs, symbol, order, dim) for symbol, pairs in contractions(order, parity, dim)]
     kept: list[Array] = []
     left: list[Array] = []  # orthonormal, of those kept
     for tensor in products:
@@ -66,8 +66,14 @@ def _basis(order: int, parity: int, dim: int) -> Array:
     return np.array(kept).reshape(len(kept), *(dim,) * order)
 
 
-def _contractions(order: int, parity: int, dim: int) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]]]]:
-    """(indices of ε, pairs of δ)."""
+def contractions(order: int, parity: int, dim: int) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]]]]:
+    """All (indices of ε, pairs of indices of δ) of products of δ and, for parity −1, one ε.
+
+    Examples
+    --------
+    >>> list(contractions(2, -1, 2)), len(list(contractions(4, 1, 2)))
+    ([((0, 1), [])], 3)
+    """
     for symbol in combinations(range(order), dim) if parity == -1 else ((),):
         rest = [i for i in range(order) if i not in symbol]
         for pairs in _pairings(rest):
@@ -84,7 +90,14 @@ def _pairings(places: list[int]) -> Iterator[list[tuple[int, int]]]:
             yield [(places[0], places[i]), *rest]
 
 
-def _product(pairs: list[tuple[int, int]], symbol: tuple[int, ...], order: int, dim: int) -> Array:
+def delta_product(pairs: list[tuple[int, int]], symbol: tuple[int, ...], order: int, dim: int) -> Array:
+    """The product (d, …, d) of δ over `pairs` and ε over `symbol`, which share the indices 0, …, order − 1.
+
+    Examples
+    --------
+    >>> delta_product([(0, 1)], (), 2, 2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     factors, subscripts = [], []
     for a, b in pairs:
         factors.append(np.eye(dim))

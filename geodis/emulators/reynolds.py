@@ -1,10 +1,10 @@
-"""Reynolds projection: any convolution made equivariant by averaging its kernel over the group."""
+"""Reynolds projection: any convolution, or any network, made equivariant by averaging it over the group."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -19,19 +19,20 @@ CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 
 
 def project_equivariant(module: nn.Module, types: Mapping[str, tuple[Any, Any]] | tuple[Any, Any]) -> nn.Module:
-    """A copy of `module` whose convolutions commute with B_d: K ← mean_g ρ_out(g) K(g⁻¹ ·) ρ_in(g)⁻¹.
+    """A copy of `module` that commutes with B_d: f ← mean_g ρ_out(g)⁻¹ f ρ_in(g), in a kernel where f is a convolution.
 
-    The projection is orthogonal: of all equivariant kernels it is the closest one, and a kernel that is equivariant
-    stays. Biases keep what is invariant: those of scalars. A trained network is changed by as much as it was not
-    equivariant; train on from there, and project again from time to time.
+    The projection is orthogonal: of all equivariant maps it is the closest one, and one that is equivariant stays. For
+    a convolution K ← mean_g ρ_out(g) K(g⁻¹ ·) ρ_in(g)⁻¹ costs nothing afterwards; biases keep what is invariant, those
+    of scalars. A network between fields of two types becomes a `GroupAverage`, exact whatever stands in it, at 8 or 48
+    times its cost a call. Naming types of its convolutions instead costs nothing, but is right only where everything
+    between them commutes: pointwise functions do on scalars. Either way, train on from there.
 
     Parameters
     ----------
     module : nn.Module
-        A `Conv2d` or `Conv3d` (no groups, odd or even kernels of one side), or a network that holds some.
+        A `Conv2d` or `Conv3d` (no groups, odd or even kernels of one side), or a network.
     types : (types_in, types_out), or mapping of str to such pairs
-        What the channels of a convolution are; for a network by the names of `named_modules`. Pointwise functions
-        between them are equivariant only on scalars: leave others to convolutions alone, or to `VectorNeuron`.
+        What channels are, of the module; or of convolutions of a network by the names of `named_modules`.
 
     Raises
     ------
@@ -47,6 +48,8 @@ def project_equivariant(module: nn.Module, types: Mapping[str, tuple[Any, Any]] 
     True
     """
     projected = copy.deepcopy(module)
+    if isinstance(types, tuple) and not isinstance(module, CONVOLUTIONS):
+        return GroupAverage(projected, *types)
     pairs = {"": types} if isinstance(types, tuple) else dict(types)
     named = dict(projected.named_modules())
     with torch.no_grad():
@@ -57,6 +60,71 @@ def project_equivariant(module: nn.Module, types: Mapping[str, tuple[Any, Any]] 
                 raise UnknownNameError("convolution", name, ", ".join(known))
             _project(conv, check_types(types_in), check_types(types_out))
     return projected
+
+
+@final
+class GroupAverage(nn.Module):
+    """x ↦ mean over g ∈ B_d of ρ_out(g)⁻¹ f(ρ_in(g) x): any network between tensor fields, made equivariant.
+
+    On periodic or zero-padded grids with equal sides. All 8 or 48 copies pass through the network as one batch; a
+    network that commutes already is unchanged.
+
+    Parameters
+    ----------
+    network : nn.Module
+        f: fields of `types_in` → fields of `types_out`, of the same or another size.
+    types_in, types_out : tuple of (order, parity, channels)
+    dim : int
+        d: 2 or 3.
+
+    Raises
+    ------
+    ShapeError
+        In `forward`, for fields of other types.
+
+    Examples
+    --------
+    >>> flow = ((0, 1, 1), (1, 1, 1))
+    >>> average = GroupAverage(nn.Sequential(nn.Conv2d(3, 8, 1), nn.GELU(), nn.Conv2d(8, 3, 1)), flow, flow)
+    >>> tuple(average(torch.zeros(2, 3, 8, 8)).shape)
+    (2, 3, 8, 8)
+    """
+
+    def __init__(self, network: nn.Module, types_in: Any, types_out: Any, dim: int = 2) -> None:
+        super().__init__()
+        self.network, self.dim = network, dim
+        self.types_in, self.types_out = check_types(types_in), check_types(types_out)
+        self._tables: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fields `(batch, components, *grid)` → the same or another size."""
+        width = components(self.types_in, self.dim)
+        if x.ndim != self.dim + 2 or x.shape[1] != width:
+            raise ShapeError("fields", f"(batch, {width}, {', '.join('N' * self.dim)})", tuple(x.shape))
+        group = Hyperoctahedral(self.dim)
+        elements = group.elements()
+        moved = self._moved(self.types_in, elements, x[None].expand(len(elements), *x.shape))
+        out = self.network(moved.flatten(0, 1)).unflatten(0, (len(elements), len(x)))
+        back = self._moved(self.types_out, group.inverse(elements), out)
+        return back.mean(0)
+
+    def _moved(self, types: Types, elements: Any, x: Tensor) -> Tensor:
+        """Element i applied to x[i] `(batch, components, *grid)`, with gradients."""
+        shape = tuple(x.shape[2:])
+        key = (types, shape, np.asarray(elements).tobytes())
+        if key not in self._tables:
+            self._tables[key] = _signed_sources(types, self.dim, elements, shape)
+        source, sign = (table.to(x.device) for table in self._tables[key])
+        flat = x.flatten(2)
+        return (flat.gather(2, source[:, None].expand(*flat.shape)) * sign.to(x)[:, None]).reshape(x.shape)
+
+
+def _signed_sources(types: Types, dim: int, elements: Any, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Where every entry of g·x comes from, and its sign, read off a field that counts its entries."""
+    action, n = FieldSymmetries(types, dim), int(np.prod(shape))
+    counted = np.broadcast_to(np.arange(1.0, n + 1).reshape(1, *shape), (len(elements), *shape))
+    signed = np.asarray(action.act(np.asarray(elements, dtype=np.float64), counted)).reshape(len(elements), n)
+    return torch.from_numpy(np.abs(signed).astype(np.int64) - 1), torch.from_numpy(np.sign(signed))
 
 
 def equivariance_defect(conv: nn.Conv2d | nn.Conv3d, types: tuple[Any, Any]) -> float:

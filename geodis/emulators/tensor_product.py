@@ -67,6 +67,7 @@ class TensorProduct(nn.Module):
             raise DesignError(f"TensorProduct: expected one number of channels for all types, got {sorted(numbers)}.")
         self.channels, generator = numbers.pop(), torch.Generator().manual_seed(count(seed, "seed", 0))
         self.weights = nn.ParameterList()
+        self.used: list[list[tuple[int, int, int]]] = []
         for place, (order, parity, _) in enumerate(self.types_out):
             maps = self._maps(order, parity)
             if not len(maps):
@@ -75,6 +76,7 @@ class TensorProduct(nn.Module):
                     "none. Add a type, or leave this output out."
                 )
             self.register_buffer(f"maps_{place}", maps, persistent=False)
+            self.used.append([(o, i, j) for o, i, j in torch.nonzero((maps != 0).any(0)).tolist()])
             weight = torch.empty(len(maps), self.channels).normal_(std=1 / sqrt(len(maps)), generator=generator)
             self.weights.append(nn.Parameter(weight))
 
@@ -94,11 +96,23 @@ class TensorProduct(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two fields `(batch, components, *grid)` → one of `types_out`."""
-        left, right = self._stacked(a), self._stacked(b)
+        left, right = self._stacked(a).unbind(2), self._stacked(b).unbind(2)
+        # Few of all pairs of components occur, and planes of one component stay in the cache: a sum over the pairs that
+        # do is faster than any contraction of whole tensors.
+        pairs: dict[tuple[int, int], Tensor] = {}
         outs = []
-        for place, weight in enumerate(self.weights):
-            bilinear = torch.einsum("nc,noij->coij", weight, getattr(self, f"maps_{place}"))
-            outs.append(_applied(bilinear, left, right).flatten(1, 2))
+        for place, (weight, (order, _, _)) in enumerate(zip(self.weights, self.types_out, strict=True)):
+            factors = torch.einsum("nc,noij->oijc", weight, getattr(self, f"maps_{place}"))
+            rows: list[Tensor | None] = [None] * self.dim**order
+            for o, i, j in self.used[place]:
+                if (i, j) not in pairs:
+                    pairs[i, j] = left[i] * right[j]
+                term = pairs[i, j] * factors[o, i, j][:, None]
+                known = rows[o]
+                rows[o] = term if known is None else known + term
+            outs.append(
+                torch.stack([torch.zeros_like(left[0]) if row is None else row for row in rows], 2).flatten(1, 2)
+            )
         return torch.cat(outs, 1).reshape(len(a), -1, *a.shape[2:])
 
     def _stacked(self, field: Tensor) -> Tensor:
@@ -113,10 +127,3 @@ class TensorProduct(nn.Module):
             parts.append(flat[:, start : start + width].reshape(len(flat), channels, self.dim**order, -1))
             start += width
         return torch.cat(parts, 2)
-
-
-def _applied(bilinear: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Σ_ij B[c, o, i, j] left[b, c, i, x] right[b, c, j, x], over the pairs (i, j) that B uses."""
-    used = torch.nonzero((bilinear != 0).flatten(0, 1).any(0))
-    pairs = left[:, :, used[:, 0]] * right[:, :, used[:, 1]]
-    return torch.einsum("cop,bcpx->bcox", bilinear[:, :, used[:, 0], used[:, 1]], pairs)

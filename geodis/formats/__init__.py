@@ -1,5 +1,9 @@
 """Users' own files: arrays of embeddings, folders of images, texts and fields, trajectories; written results."""
 
+from geodis.formats.field_reading import read_field_runs as read_field_runs
+from geodis.formats.field_runs import FieldRuns as FieldRuns
+from geodis.formats.field_writing import to_dataset as to_dataset
+from geodis.formats.field_writing import write_field_runs as write_field_runs
 from geodis.formats.readers import read_orbits as read_orbits
 from geodis.formats.sources import read_fields as read_fields
 from geodis.formats.sources import read_images as read_images

@@ -37,6 +37,7 @@ def best_linear_error(
     """Mean squared error of c_k ≈ A(h)[c_j, 1] on items that A was not fitted on, h the step from j to k.
 
     Crossed designs get one map for each ordered pair of elements; nested ones A(h) = Σ_q φ_q(h)A_q with φ the basis.
+    See :doc:`/catalogue` for what the same error says on the items that A was fitted on.
 
     Parameters
     ----------

@@ -70,7 +70,8 @@ def equivariance_error(
 
     Notes
     -----
-    Theory §1; D_item is measured as |ρ(g_k)(u_k − u_j)|² for ρ that is not orthogonal.
+    Theory §1; D_item is measured as |ρ(g_k)(u_k − u_j)|² for ρ that is not orthogonal. See :doc:`/catalogue` for codes
+    that fool errors without this unit.
 
     Examples
     --------

@@ -68,7 +68,8 @@ def irrep_energy(
 
     Notes
     -----
-    Isotropy is taken item by item (an item's own ellipse counts), overlap of the directions that all items share.
+    Isotropy is taken item by item (an item's own ellipse counts), overlap of the directions that all items share. See
+    :doc:`/catalogue` for codes of which D_LSBD does not see what is wrong.
 
     References
     ----------

@@ -33,6 +33,8 @@ def lie_derivative_error(
 ) -> MetricResult:
     """E|m − Yf|² / E(|m|² + |Yf|²): 0 if and only if the code follows the flow, 1 for tangents that are unrelated.
 
+    See :doc:`/catalogue` for the flow that fools the published code.
+
     Parameters
     ----------
     tangents : Tangents
@@ -95,6 +97,7 @@ def local_equivariance_error(tangents: Tangents, generator: Generator, *, level:
 
     Values of encoders with codes of another size, or of flows in other units, do not compare; `lie_derivative_error`
     does. The right one for the claim of invariance (Y = 0), where it is 0 for an invariant code that varies over items.
+    See :doc:`/catalogue` for a code that has every symmetry.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def d_lsbd(
     explains: 1 − max Σ_j |⟨w_j, ẑ(k_j)⟩|²/V over orthonormal frames w_j and |k_j| ≤ K, with the explained part counted
     only for the share of factors that are present. It sees what `d_lsbd_paper` does not, and `notes` name it:
     superposed factors, a factor with vanishing radius, ellipses, planes that are not orthogonal, energy outside the
-    leading planes, interaction.
+    leading planes, interaction. See :doc:`/catalogue`.
 
     Parameters
     ----------
@@ -143,6 +143,7 @@ def d_lsbd_paper(z: Any, params: Any, K: int = 10) -> float:
     whitened to Σ|c|²/(N − 1) = 1, and D_j(k) = (N − 1)/N − |mean c e^{−ikθ_j}|²; the value is the mean over factors of
     the minimum over |k| ≤ K. It is 0 as well for superposed factors, factors of radius 1e-6, ellipses, planes that are
     not orthogonal and codes with most of their energy elsewhere: use `d_lsbd`, which names these.
+    See :doc:`/catalogue`.
 
     Parameters
     ----------

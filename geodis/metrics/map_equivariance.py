@@ -31,7 +31,7 @@ def map_equivariance_error(
 
     Measured on the data side, with actions in place of representations: for emulators, which map particles to
     particles and fields to fields. A relative error, so that scaling an output changes nothing and a constant map is
-    ``degenerate`` and not perfect.
+    ``degenerate`` and not perfect. See :doc:`/catalogue` for maps that fool published checks.
 
     Parameters
     ----------

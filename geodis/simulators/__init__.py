@@ -1,5 +1,9 @@
 """Sources of items: digits, sentences, planted codes, turbulent flows, rendered solids."""
 
+from geodis.simulators.buoyant_flow import BuoyantBudgets as BuoyantBudgets
+from geodis.simulators.buoyant_flow import buoyant_budgets as buoyant_budgets
+from geodis.simulators.buoyant_flow import random_buoyant_flow as random_buoyant_flow
+from geodis.simulators.buoyant_flow import simulate_buoyant_flow as simulate_buoyant_flow
 from geodis.simulators.cameras import Orthographic as Orthographic
 from geodis.simulators.cameras import Perspective as Perspective
 from geodis.simulators.charged_particles import charged_particles as charged_particles
@@ -31,6 +35,10 @@ from geodis.simulators.particle_trajectories import ParticleTrajectories as Part
 from geodis.simulators.planted import PlantedBlock as PlantedBlock
 from geodis.simulators.planted import PlantedCode as PlantedCode
 from geodis.simulators.planted import planted as planted
+from geodis.simulators.reaction_diffusion import GrayScottBudgets as GrayScottBudgets
+from geodis.simulators.reaction_diffusion import gray_scott_budgets as gray_scott_budgets
+from geodis.simulators.reaction_diffusion import random_gray_scott as random_gray_scott
+from geodis.simulators.reaction_diffusion import simulate_gray_scott as simulate_gray_scott
 from geodis.simulators.regression_targets import Bodies as Bodies
 from geodis.simulators.regression_targets import InvariantSamples as InvariantSamples
 from geodis.simulators.regression_targets import inertia_tensors as inertia_tensors
@@ -64,6 +72,12 @@ from geodis.simulators.solids import Solids as Solids
 from geodis.simulators.solids import solid_objects as solid_objects
 from geodis.simulators.solids import tumbled as tumbled
 from geodis.simulators.solids import upright as upright
+from geodis.simulators.spherical_shallow_water import SphericalShallowWaterBudgets as SphericalShallowWaterBudgets
+from geodis.simulators.spherical_shallow_water import random_spherical_shallow_water as random_spherical_shallow_water
+from geodis.simulators.spherical_shallow_water import (
+    simulate_spherical_shallow_water as simulate_spherical_shallow_water,
+)
+from geodis.simulators.spherical_shallow_water import spherical_shallow_water_budgets as spherical_shallow_water_budgets
 from geodis.simulators.springy_pendulum import PendulumRuns as PendulumRuns
 from geodis.simulators.springy_pendulum import SpringyPendulum as SpringyPendulum
 from geodis.simulators.springy_pendulum import random_pendulums as random_pendulums
