@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import fields_layers
 import fields_projection
+import fields_scan
 import fields_shallow_water
 import fields_sphere
 from harness import Measure, run
@@ -24,6 +25,7 @@ SEEDS = range(3)
 ROWS: dict[str, Measure] = {
     **fields_shallow_water.MEASURES,
     **fields_projection.MEASURES,
+    **fields_scan.MEASURES,
     **fields_layers.MEASURES,
     **fields_sphere.MEASURES,
 }

@@ -33,6 +33,7 @@ from geodis.loop import Plan
 SECONDS = 100.0  # CPU, one core, per training
 NOISE = 0.05  # of training inputs, in units of what a step changes
 SIMULATIONS = (2, 8, 32)
+COMPARED = {2: ("net", "cnn", "turned", "fno"), 8: ("net", "cnn"), 32: ("net", "cnn", "turned", "fno")}
 FEWEST = (1, 2, 4, 8)
 CACHE = Path(__file__).parent / ".cache"
 SLOW, FAST = 3e-3, 1e-2  # learning rates of the CNN, with 2 and with more runs
@@ -95,7 +96,7 @@ def compared(n: int) -> Callable[[int], dict[str, float]]:
         ours = law_errors(n, seed)
         out = {f"swe{n}.{key}": value for key, value in ours.items()}
         plain = network_errors("cnn", n, seed)
-        for name in ("net", "cnn", "turned", "fno"):
+        for name in COMPARED[n]:
             for ahead, error in network_errors(name, n, seed).items():
                 out[f"swe{n}.{name}.step{ahead}"] = _bounded(error)
                 if name != "cnn":

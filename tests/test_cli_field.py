@@ -8,7 +8,7 @@ from html_pages import parsed
 from user_files import npz, refused, run
 
 from geodis.cli import emulated_field
-from geodis.emulators import field_notes, load_field_dynamics
+from geodis.emulators import FieldLaw, field_notes, load_field_dynamics
 from geodis.formats import read_field_runs, to_dataset, write_field_runs
 from geodis.simulators import random_shallow_water, simulate_shallow_water
 
@@ -121,3 +121,33 @@ def test_bad_input_is_one_sentence(folder, arguments, words, monkeypatch):
     monkeypatch.chdir(folder[0])
     assert refused(run("emulate", "field", *arguments), *words)
     assert not (folder[0] / "b.safetensors").exists()
+
+
+def test_an_equation_is_found_and_written(tmp_path):
+    f = np.array([1.0, -0.6, 0.3, 0.8])
+    runs = simulate_shallow_water(random_shallow_water(4, 12, peak=1.5, seed=0), f, 7, interval=0.2, viscosity=0.01)
+    x = np.arange(12) * 2 * np.pi / 12
+    parts = {"h": runs[:, :, 0], "u": runs[:, :, 1], "v": runs[:, :, 2], "f": f, "time": 0.2 * np.arange(7)}
+    npz(tmp_path / "water.npz", **parts, x=x, y=x)
+    done = run(
+        "emulate", "equation", tmp_path / "water.npz", *NAMED, "--out", tmp_path / "law.json", "--json",
+        tmp_path / "n.json", "--plot", tmp_path / "law.png",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    law = FieldLaw.load(tmp_path / "law.json")
+    found = dict(zip(map(str, law.terms["u"]), law.coefficients["u"], strict=True))
+    assert abs(found["∂_i h"] + 1) < 0.02
+    assert abs(found["ε_ij u_j f"] - 1) < 0.02
+    assert "∂h/∂t = " in done.output
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert numbers["rows"][-1]["relative_mse"] < 1e-4 * numbers["rows"][-1]["persistence"]
+    assert (tmp_path / "law.png").stat().st_size > 2000
+
+
+@pytest.mark.parametrize(
+    "options", [("--derivatives", "two"), ("--derivatives", ""), ("--test-size", "2"), ("--scalars", "nothing")]
+)
+def test_what_no_equation_comes_of_is_refused(folder, tmp_path, options):
+    done = run("emulate", "equation", folder[0] / "water.nc", *NAMED, *options, "--out", tmp_path / "law.json")
+    assert done.exit_code == 2
+    assert not (tmp_path / "law.json").exists()

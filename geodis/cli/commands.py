@@ -5,6 +5,7 @@ from geodis.cli.demo import demo
 from geodis.cli.discover import discover
 from geodis.cli.edit import edit
 from geodis.cli.emulate import emulate
+from geodis.cli.emulate_equation import equation
 from geodis.cli.emulate_field import field
 from geodis.cli.encode import encode
 from geodis.cli.fit import fit
@@ -17,4 +18,5 @@ from geodis.cli.verify import verify
 for _command in (spectrum, scan, fit, verify, edit, discover, encode, train, metrics, demo):
     app.command()(_command)
 emulate.command()(field)
+emulate.command()(equation)
 app.add_typer(emulate, name="emulate")

@@ -89,8 +89,8 @@ def field(
     ] = 0.25,
     history: Annotated[int, typer.Option("--history", min=1, help="Frames that a step looks at.")] = 1,
     channels: Annotated[int, typer.Option("--channels", min=1, help="Of every hidden type.")] = 4,
-    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Of the network.")] = 2,
-    noise: Annotated[float, typer.Option("--noise", min=0.0, help="In training, in units of a step's spread.")] = 0.0,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Of the network.")] = 3,
+    noise: Annotated[float, typer.Option("--noise", min=0.0, help="In training, in units of a step's spread.")] = 0.05,
     conserve: Annotated[
         bool, typer.Option("--conserve/--no-conserve", help="Keep the mean of every scalar, as mass is kept.")
     ] = False,
@@ -120,8 +120,8 @@ def field(
         if ahead is not None and ahead.suffix.lower() != ".zarr":
             writable(ahead, ENDINGS)
         data = read_field_runs(
-            file, scalars=_listed(scalars), pseudoscalars=_listed(pseudoscalars), fixed=_listed(fixed),
-            vectors=[_listed(vector) for vector in vectors or []], grid=_listed(grid) or None, run=run, time=time,
+            file, scalars=listed(scalars), pseudoscalars=listed(pseudoscalars), fixed=listed(fixed),
+            vectors=[listed(vector) for vector in vectors or []], grid=listed(grid) or None, run=run, time=time,
         )  # fmt: skip
         data = data if cut is None else data.cut(cut)
         screen = console(quiet)
@@ -149,7 +149,8 @@ def field(
                 screen.print(f"wrote {path}", soft_wrap=True)
 
 
-def _listed(names: str) -> list[str]:
+def listed(names: str) -> list[str]:
+    """Names between commas."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 

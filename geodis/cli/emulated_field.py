@@ -198,7 +198,7 @@ def _emulator(data: FieldRuns, options: FieldOptions) -> FieldEmulator:
     return FieldEmulator(
         _network(data, options), data.types, data.fixed_types or None, history=options.history, noise=options.noise,
         conserve=options.conserve, random_state=options.seed, verbose=options.verbose,
-        plan=Plan(max_steps=MOST_STEPS, max_seconds=options.seconds, learning_rate=1e-2, patience=None),
+        plan=Plan(max_steps=MOST_STEPS, max_seconds=options.seconds, learning_rate=3e-2, patience=None),
     )  # fmt: skip
 
 

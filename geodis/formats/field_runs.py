@@ -130,6 +130,12 @@ class FieldRuns:
         return tuple(_step(self.coordinates[dim].values) if dim in self.coordinates else 1.0 for dim in self.dims[2:])
 
     @property
+    def interval(self) -> float:
+        """Of the times, in the unit of their coordinate; 1 without one, or where it holds dates."""
+        known = self.coordinates.get(self.dims[1])
+        return 1.0 if known is None or known.values.dtype.kind not in "if" else _step(known.values)
+
+    @property
     def square(self) -> bool:
         """Whether all axes have the same number of points at the same distance: what quarter turns need."""
         apart = max(self.spacing) - min(self.spacing)

@@ -89,6 +89,9 @@ def _of_npz(file: Path, names: Sequence[str]) -> GridFile:
             parts[name] = Coordinate(fixed_dims[arrays[name].ndim], arrays[name])
     at = next((key for key in TIMES if key in arrays and arrays[key].ndim == 1), None)
     coordinates = {} if at is None else {TIMES[0]: Coordinate((TIMES[0],), arrays[at])}
+    for axis in dims[2:]:
+        if axis in arrays and axis not in names and arrays[axis].ndim == 1:
+            coordinates[axis] = Coordinate((axis,), arrays[axis])
     others = {key: Coordinate((), array) for key, array in arrays.items() if key not in parts}
     return GridFile(str(file), others | parts, coordinates, {})
 
