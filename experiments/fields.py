@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import fields_fractional
 import fields_layers
 import fields_projection
 import fields_scan
@@ -26,6 +27,7 @@ ROWS: dict[str, Measure] = {
     **fields_shallow_water.MEASURES,
     **fields_projection.MEASURES,
     **fields_scan.MEASURES,
+    **fields_fractional.MEASURES,
     **fields_layers.MEASURES,
     **fields_sphere.MEASURES,
 }

@@ -36,6 +36,16 @@ REQUIRED = {  # by issue and README
         "blob.rollout_inflation blob.defect_max sequences.swap_inflation factorize.angle_1000 factorize.angle_2000 "
         "factorize.angle_5000 factorize.speedup factorize.max_points orbits.right_of_100 element.crlb_ratio"
     ),
+    "points": (
+        "charged.mse charged.mse_300 charged.seconds gravity.mse gravity.floor_ratio singleshot.ratio_egnn pendulum.1 "
+        "pendulum.2 pendulum.3 lorentz.mse inertia.mse o5.mse velocities.r2 velocities.unexplained_ratio "
+        "equivariance.max generator.deviation"
+    ),
+    "fields": (
+        "swe2.step1 swe2.step5 swe2.step20 swe8.ratio1 swe8.ratio5 swe8.ratio20 swe32.ratio1 swe32.ratio5 "
+        "swe32.ratio20 layer.ratio_plain layer.speedup_ginjax filters.ms equivariance.max sphere.zonal_error "
+        "sphere.ratio_cnn20 project.ratio20"
+    ),
     "catalogue": (
         "oracles.max_deviation failures.flagged failures.total mutations.killed mutations.total agreement.max_deviation"
     ),
@@ -46,6 +56,8 @@ ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible"
 # Those that count over many data sets, or need gigabytes.
 ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
 ONE_SEED |= {"mutations"}
+ONE_SEED |= {"pendulum.equivariance", "pendulum.dimensional_network", "pendulum.network", "nbody.mesh_speedup"}
+ONE_SEED |= {"velocities.equivariance_max", "velocities.r2_boxes", "singleshot.ratio_gnn", "pm.seconds_32", "flow.r2"}
 ONE_SEED |= {"factorize.largest", "factorize.speedups", "factorize.angle_s2_s2_s2"}
 OWN_SEEDS = {"doublebump.fresh_error": 5}  # seeds on which nothing was chosen
 
