@@ -55,7 +55,7 @@ SEEDS = dict.fromkeys(REQUIRED, 3) | {"core": 5}
 ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible", "care_table"}  # measures
 # Those that count over many data sets, or need gigabytes.
 ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
-ONE_SEED |= {"mutations"}
+ONE_SEED |= {"mutations", "fractional", "scan"}
 ONE_SEED |= {"pendulum.equivariance", "pendulum.dimensional_network", "pendulum.network", "nbody.mesh_speedup"}
 ONE_SEED |= {"velocities.equivariance_max", "velocities.r2_boxes", "singleshot.ratio_gnn", "pm.seconds_32", "flow.r2"}
 ONE_SEED |= {"factorize.largest", "factorize.speedups", "factorize.angle_s2_s2_s2"}

@@ -155,6 +155,20 @@ def test_networks_commute_with_the_grid_and_with_shifts(dim):
             assert float((shifted - network(x).roll(2, -1)).abs().max()) < 10 * EXACT
 
 
+@pytest.mark.parametrize("dim", [2, 3])
+def test_metric_and_coriolis_channels_turn_along(dim):
+    """A metric is a tensor of order two, a Coriolis parameter a pseudoscalar (in space: a pseudovector)."""
+    turn = (0, -1, 1) if dim == 2 else (1, -1, 1)
+    types_in, types_out = ((0, 1, 1), (1, 1, 1), turn, (2, 1, 1)), ((0, 1, 1), (1, 1, 1))
+    network = GeometricResNet(types_in, types_out, 2, (1,), dim=dim).double()
+    assert deviation(network, types_in, types_out, dim) < 10 * EXACT
+    x = field(types_in, dim)
+    bent = x.clone()
+    bent[:, -(dim**2) :] += 1.0
+    with torch.no_grad():
+        assert float((network(bent) - network(x)).abs().max()) > 1e-3  # the metric is used
+
+
 def test_an_ordinary_convolution_does_not():
     torch.manual_seed(0)
     conv = nn.Conv2d(components(PLANE, 2), components(PLANE, 2), 3, padding=1, padding_mode="circular").double()
