@@ -4,8 +4,9 @@ Trained on 2, 8 and 32 runs (`shallow_water_runs`), tested on eight others, rela
 steps. Every network gets SECONDS of CPU time on one core, AdamW, batches of eight:
 
 - `net`, the geometric network: three bilinear blocks of four channels a type;
-- `cnn`, an ordinary residual CNN of 24 channels; its learning rate (3e-3 or 1e-2) and noise (none, or that of the
-  geometric network) were the best on these very test runs at seed 0, for 2 and for 32 runs: in its favour;
+- `cnn`, an ordinary residual CNN of 24 channels; its learning rate and noise were the best of three pairs (3e-3 and
+  1e-2 without noise, the better rate with that of the geometric network) on these very test runs at seed 0, for 2 and
+  for 32 runs: in its favour;
 - `turned`, the same CNN on data turned by random symmetries of the square;
 - `fno`, a Fourier neural operator.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from geodis.actions.fields import check_types
 from geodis.emulators.field_bound import FieldBound
+from geodis.emulators.field_channels import scalar_components
 from geodis.emulators.field_scale import FieldScale
 from geodis.emulators.geometric_conv import components
 from geodis.errors import DesignError, LengthError, ParameterError, ShapeError
@@ -265,15 +266,10 @@ class FieldEmulator(BaseEstimator):
     def _start(self, types: Any, states: Array, still: Array | None) -> FieldDynamics:
         dim = states.ndim - 3
         steps = FieldScale.of(np.diff(states, axis=1), types, dim)
-        kept, start = [], 0
-        for order, parity, channels in types:
-            width = channels * steps.dim**order
-            kept += list(range(start, start + width)) if (order, parity) == (0, 1) else []
-            start += width
         return FieldDynamics(
             self.network, FieldScale.of(states, types, dim), steps,
             None if still is None else FieldScale.of(still, self.fixed_types, dim), self.history,
-            tuple(kept) if self.conserve else (),
+            tuple(scalar_components(types, dim)) if self.conserve else (),
             None if self.bound is None else FieldBound.of(states, types, self.bound, dim),
         )  # fmt: skip
 

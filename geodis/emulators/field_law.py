@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -241,7 +242,11 @@ class Grid:
 
     @classmethod
     def of(cls, sides: tuple[int, ...], length: float) -> Grid:
-        """The grid with these numbers of cells a side."""
+        """The grid with these numbers of cells a side, made once."""
+        return _grid(tuple(sides), float(length))
+
+    @classmethod
+    def _made(cls, sides: tuple[int, ...], length: float) -> Grid:
         dim, waves, kept = len(sides), [], np.ones((), dtype=bool)
         for axis, n in enumerate(sides):
             k = fft.rfftfreq(n, 1 / n) if axis == dim - 1 else fft.fftfreq(n, 1 / n)
@@ -262,6 +267,12 @@ class Grid:
     def back(self, spectrum: Array) -> Array:
         """`spectrum` undone."""
         return np.asarray(fft.irfftn(spectrum, s=self.sides, axes=range(-len(self.sides), 0)))
+
+
+@lru_cache(maxsize=16)
+def _grid(sides: tuple[int, ...], length: float) -> Grid:
+    """Every tendency of a solution asks for the same one."""
+    return Grid._made(sides, length)
 
 
 def jets_of(

@@ -19,6 +19,7 @@ from geodis.emulators.thresholded_regression import (
     Sums,
     choose_threshold,
     least_squares,
+    sum_of,
     thresholded,
     zero_sums,
 )
@@ -157,7 +158,7 @@ class SparseFieldLaw(BaseEstimator):
                 )
         terms, coefficients = {}, {}
         for name, parts in sums.items():
-            c = thresholded(_all(parts), choose_threshold(parts, self.thresholds).threshold)
+            c = thresholded(sum_of(parts), choose_threshold(parts, self.thresholds).threshold)
             kept = np.flatnonzero(c)
             terms[name], coefficients[name] = tuple(library.terms[name][k] for k in kept), c[kept]
         unknown = {name: np.full(len(c), np.nan) for name, c in coefficients.items()}
@@ -189,13 +190,13 @@ class SparseFieldLaw(BaseEstimator):
         y = (ends[:, 1] - reached) * weight + np.tensordot(c, a, 1)
         clusters = run if len(np.unique(run)) > 1 else np.arange(len(run))
         parts = [_sums(a[:, fold == f], y[fold == f]) for f in range(fold.max() + 1)]
-        found = thresholded(_all(parts), choose_threshold(parts, self.thresholds).threshold)
+        found = thresholded(sum_of(parts), choose_threshold(parts, self.thresholds).threshold)
         kept = np.flatnonzero(found)
         errors = _clustered(a[kept], y, found[kept], clusters)
         deviations = np.full(len(found), np.nan)
         deviations[kept] = errors
         unexplained = (
-            _all(parts).error(found) * np.square(y).mean() / np.square((ends[:, 1] - ends[:, 0]) * weight).mean()
+            sum_of(parts).error(found) * np.square(y).mean() / np.square((ends[:, 1] - ends[:, 0]) * weight).mean()
         )
         return replace(law, **self._chosen(found, deviations), unexplained=float(unexplained))
 
@@ -285,13 +286,6 @@ def _spread(law: FieldLaw, name: str) -> Array:
 def _sums(a: Array, y: Array) -> Sums:
     rows, right = a.reshape(len(a), -1), y.ravel()
     return Sums(rows @ rows.T, rows @ right, float(right @ right))
-
-
-def _all(parts: list[Sums]) -> Sums:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.plus(part)
-    return total
 
 
 def _clustered(a: Array, y: Array, c: Array, clusters: Array) -> Array:

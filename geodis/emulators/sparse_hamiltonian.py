@@ -18,6 +18,7 @@ from geodis.emulators.thresholded_regression import (
     Choice,
     Sums,
     choose_threshold,
+    sum_of,
     thresholded,
     zero_sums,
 )
@@ -140,7 +141,7 @@ class SparseHamiltonian(BaseEstimator):
         windows = windows_of(states, constants, at, min(self.nodes, len(at)))
         parts = self._parts(windows, len(states))
         self.choice_ = choose_threshold(parts, self.thresholds)
-        total = _all(parts)
+        total = sum_of(parts)
         self.weak_coefficients_ = thresholded(total, self.choice_.threshold)
         kept = np.flatnonzero(self.weak_coefficients_)
         terms = tuple(self.library.terms[k] for k in kept)
@@ -241,10 +242,3 @@ def _shaped(library: HamiltonianLibrary, name: str, value: Any) -> Array:
     if array.ndim not in (1, 2, 3) or (array.ndim == 3 and array.shape[1] != 1):
         raise ShapeError(name, "(d,), (n, d) or (n, 1, d): it stays constant", array.shape)
     return array[:, None] if array.ndim == 2 else array
-
-
-def _all(parts: list[Sums]) -> Sums:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.plus(part)
-    return total

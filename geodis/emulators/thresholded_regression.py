@@ -58,6 +58,14 @@ def zero_sums(n_terms: int) -> Sums:
     return Sums(np.zeros((n_terms, n_terms)), np.zeros(n_terms), 0.0)
 
 
+def sum_of(parts: Sequence[Sums]) -> Sums:
+    """Those of all parts together."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    return total
+
+
 def thresholded(sums: Sums, threshold: float) -> Array:
     """Least squares; then again without the terms that contribute less than `threshold`·|y|, until none is left out.
 
@@ -112,9 +120,7 @@ def choose_threshold(parts: Sequence[Sums], thresholds: Sequence[float] = THRESH
     The standard error is that of the paired difference over parts: the same rows are hard for all models.
     """
     tried = np.sort(np.asarray(thresholds, dtype=np.float64))
-    total = zero_sums(len(parts[0].moment))
-    for part in parts:
-        total = total.plus(part)
+    total = sum_of(parts)
     errors = np.array([[part.error(thresholded(total.minus(part), t)) for part in parts] for t in tried])
     means = errors.mean(axis=1)
     least = int(means.argmin())

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from geodis.errors import FiniteError, ParameterError, ShapeError
+from geodis.errors import ParameterError, ShapeError
 from geodis.groups.options import count, positive
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.simulators.snapshots import snapshots
 from geodis.simulators.turbulence import Waves
 
 MIN_GRID = 8
@@ -86,16 +87,10 @@ def simulate_gray_scott(
     squared = Waves.of(start.shape[-1]).squared * (2 * np.pi / length) ** 2
     decay = np.stack([_rate(d, "diffusion") * squared for d in diffusion])
     x, half = start.astype(np.float64), np.exp(-0.5 * interval / n_steps * decay)
-    out = np.empty((len(start), n_times, *start.shape[1:]), dtype=start.dtype)
-    for t in range(n_times):
-        with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(n_steps if t else 0):
-                x = _step(x, interval / n_steps, half, *rates)
-        if not np.isfinite(x).all():
-            advice = f"The reaction blows up: choose a time_step below {time_step:g}."
-            raise FiniteError(f"concentrations at time {t * interval:g}", int((~np.isfinite(x)).sum()), advice)
-        out[:, t] = x
-    return out
+    return snapshots(
+        x, lambda x: _step(x, interval / n_steps, half, *rates), lambda x: x, n_times, n_steps, interval=interval,
+        dtype=start.dtype, advice=f"The reaction blows up: choose a time_step below {time_step:g}.",
+    )  # fmt: skip
 
 
 def random_gray_scott(

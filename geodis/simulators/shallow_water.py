@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from geodis.errors import FiniteError, LengthError, ParameterError, ShapeError
+from geodis.errors import LengthError, ParameterError, ShapeError
 from geodis.groups.options import count, positive
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.simulators.snapshots import snapshots
 from geodis.simulators.turbulence import Waves
 
 LENGTH = 2 * np.pi  # of the square's side
@@ -86,16 +87,10 @@ def simulate_shallow_water(
     n_steps = ceil(interval / time_step - 1e-9)
     solver = _Solver(f, gravity, depth, viscosity, interval / n_steps, start.shape[-1])
     spectrum = solver.kept * fft.rfft2(start.astype(np.float64))
-    out = np.empty((len(start), n_times, *start.shape[1:]), dtype=start.dtype)
-    for t in range(n_times):
-        with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(n_steps if t else 0):
-                spectrum = solver.step(spectrum)
-        if not np.isfinite(spectrum).all():
-            advice = f"The flow blows up: choose a time_step below {time_step:g}, or a calmer start."
-            raise FiniteError(f"flow at time {t * interval:g}", int((~np.isfinite(spectrum)).sum()), advice)
-        out[:, t] = fft.irfft2(spectrum, s=start.shape[-2:])
-    return out
+    return snapshots(
+        spectrum, solver.step, lambda s: fft.irfft2(s, s=start.shape[-2:]), n_times, n_steps, interval=interval,
+        dtype=start.dtype, advice=f"The flow blows up: choose a time_step below {time_step:g}, or a calmer start.",
+    )  # fmt: skip
 
 
 def random_shallow_water(

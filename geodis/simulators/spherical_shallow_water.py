@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from geodis.actions.sphere_harmonics import SphereHarmonics
-from geodis.errors import FiniteError, ParameterError, ShapeError
+from geodis.errors import ParameterError, ShapeError
 from geodis.groups.options import count, positive
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.simulators.snapshots import snapshots
 
 TYPES = ((0, 1, 1), (1, 1, 1), (0, -1, 1))  # height, velocity, Coriolis parameter
 MIN_ROWS = 8
@@ -94,15 +95,10 @@ def simulate_spherical_shallow_water(
     sphere = SphereHarmonics(*start.shape[-2:])
     solver = _Solver(sphere, _number(rotation, "rotation"), gravity, depth, viscosity, interval / n_steps)
     z = _coefficients(sphere, torch.from_numpy(start.astype(np.float64)))
-    out = np.empty((len(start), n_times, *start.shape[1:]), dtype=start.dtype)
-    for t in range(n_times):
-        for _ in range(n_steps if t else 0):
-            z = solver.step(z)
-        if not bool(z.isfinite().all()):
-            advice = f"The flow blows up: choose a time_step below {time_step:g}, or a calmer start."
-            raise FiniteError(f"flow at time {t * interval:g}", int((~z.isfinite()).sum()), advice)
-        out[:, t] = _fields(sphere, z).numpy()
-    return out
+    return snapshots(
+        z, solver.step, lambda z: _fields(sphere, z).numpy(), n_times, n_steps, interval=interval, dtype=start.dtype,
+        advice=f"The flow blows up: choose a time_step below {time_step:g}, or a calmer start.",
+    )  # fmt: skip
 
 
 def random_spherical_shallow_water(

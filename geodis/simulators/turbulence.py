@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from geodis.errors import FiniteError, ParameterError, ShapeError
+from geodis.errors import ParameterError, ShapeError
 from geodis.linalg import Array, check_finite, to_numpy
+from geodis.simulators.snapshots import snapshots
 
 LENGTH = 2 * np.pi  # of the square's side
 MIN_GRID = 4  # cells a side: below, the 2/3 rule leaves the mean flow only
@@ -69,15 +70,10 @@ def simulate_turbulence(
     n_steps = ceil(interval / time_step - 1e-9)
     solver = _Solver(waves, waves.mean_flow(start), viscosity, interval / n_steps)
     w = waves.vorticity(start)
-    out = np.empty((len(start), n_times, *start.shape[1:]), dtype=start.dtype)
-    for t in range(n_times):
-        with np.errstate(over="ignore", invalid="ignore"):
-            w = solver.advance(w, n_steps if t else 0)
-        if not np.isfinite(w).all():
-            advice = f"The flow blows up: choose a time_step below {time_step:g}."
-            raise FiniteError(f"flow at time {t * interval:g}", int((~np.isfinite(w)).sum()), advice)
-        out[:, t] = waves.velocity(w, solver.mean)
-    return out
+    return snapshots(
+        w, lambda w: solver.advance(w, n_steps), lambda w: waves.velocity(w, solver.mean), n_times, 1,
+        interval=interval, dtype=start.dtype, advice=f"The flow blows up: choose a time_step below {time_step:g}.",
+    )  # fmt: skip
 
 
 def random_velocity(
