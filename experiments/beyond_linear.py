@@ -40,6 +40,7 @@ ROWS: dict[str, Measure] = {
     "mixing.o3": nonlinear_mixing.o3,
     "mixing.gl3": nonlinear_mixing.gl3,
     "factors": factors.rows,
+    "factors.every": factors.every_rows,
     "deep_vs_linear.digits": deep_against_linear.digits_rows,
     "deep_vs_linear.solids": deep_against_linear.solids_rows,
     "invertible": invertible_edits.rows,
@@ -48,7 +49,7 @@ ROWS: dict[str, Measure] = {
     "irreducible": heading_posterior.rows,
     **BASELINES,
 }
-ONCE = {name: (0,) for name in (*BASELINES, "xray", "irreducible")}  # one seed
+ONCE = {name: (0,) for name in (*BASELINES, "xray", "irreducible", "factors.every")}  # one seed
 
 if __name__ == "__main__":
     run(ROWS, results=RESULTS, seeds=SEEDS, fewer=ONCE)

@@ -28,7 +28,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from baseline_training import UNLIMITED, Coder, embedded  # noqa: E402
-from deep_against_linear import of_thresholds  # noqa: E402
+from deep_against_linear import by_energy, of_choices  # noqa: E402
 from harness import run  # noqa: E402
 from out_of_plane import flat  # noqa: E402
 from protocol import GALLERY, Codes, Scored, scored  # noqa: E402
@@ -176,7 +176,8 @@ def equivariance(coder: Coder, data: SolidData) -> Scored:
     n, m = images.shape[:2]
     z = coder.codes(images.reshape(n * m, *images.shape[2:]))
     linear = LinearCoordinates(SO2(), min_energy=0.0).fit(z, angles.reshape(n * m, 1), items=np.repeat(np.arange(n), m))
-    return max([scored(codes), *of_thresholds(linear.coordinates_, codes, LEAST)], key=lambda row: row.held_area)
+    choices = partial(by_energy, thresholds=LEAST)
+    return max([scored(codes), *of_choices(linear.coordinates_, codes, choices)], key=lambda row: row.held_area)
 
 
 @one_blas_thread

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from harness import Measure
-from single_shot import GraphNetwork, SingleShot, data, trained
+from single_shot import GraphNetwork, SingleShot, data, products, trained
 from torch import Tensor, nn
 
 import geodis
@@ -29,7 +29,7 @@ def latents(seed: int) -> dict[str, float]:
     """Energy and held-out score of both encoders, and how many vectors were found."""
     found: dict[str, float] = {}
     for name, embed in (("ours", of_ours), ("gnn", of_plain)):
-        network, _ = trained(name, SETTING, SECONDS, seed)
+        network, _ = trained(name, SETTING, SECONDS, seed, "both")
         found |= {f"latents.{name}_{what}": value for what, value in scored(embed(network), seed).items()}
     found["latents.score"] = found["latents.ours_score"]
     return found
@@ -66,7 +66,7 @@ def of_ours(network: nn.Module) -> Callable[[Array], Array]:
     assert isinstance(network, SingleShot)
 
     def embed(x: Tensor, v: Tensor, charges: Tensor) -> Tensor:
-        h, vectors = network.network.latents(x, v[:, :, None], charges)
+        h, vectors = network.network.latents(x, v[:, :, None], pairs=products(charges))
         return torch.cat([h.mean(1), (vectors * _weights(x)).sum(1).flatten(1)], 1)
 
     return mixed(embed)

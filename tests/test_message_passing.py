@@ -155,10 +155,42 @@ def test_it_learns_a_force_that_it_was_not_told():
     assert error(7, 1) < 0.1
 
 
+def test_numbers_of_pairs_turn_with_nothing_and_go_with_their_points():
+    net, (x, v, s) = network(n_pair_scalars=2), cloud(3)
+    pairs = torch.randn(6, 5, 5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rho = torch.from_numpy(O(3).matrix(O(3).sample(len(x), seed=0)))
+    order = torch.tensor([2, 0, 1, 4, 3])
+    before = net(x, v, s, pairs)
+    turned = net(moved(rho, x), moved(rho, v), s, pairs)
+    ordered = net(x[:, order], v[:, order], s[:, order], pairs[:, order][:, :, order])
+    for there, here in ((turned, (before[0], moved(rho, before[1]))), (ordered, [part[:, order] for part in before])):
+        assert max(float((a - b).abs().max()) for a, b in zip(there, here, strict=True)) < EXACT
+    assert float((net(x, v, s, pairs.transpose(1, 2))[1] - before[1]).abs().max()) > 1e-3  # sender and receiver
+    own = pairs + torch.eye(5, dtype=torch.float64)[:, :, None]  # what a point would send to itself counts nothing
+    assert all(torch.equal(a, b) for a, b in zip(net(x, v, s, own), before, strict=True))
+
+
+def test_products_of_charges_do_not_tell_their_signs():
+    by_pairs = ScalarVectorNetwork(out_vectors=1, n_pair_scalars=1, hidden=8, layers=2).double()
+    by_points = ScalarVectorNetwork(1, out_vectors=1, hidden=8, layers=2).double()
+    x, _, s = cloud(3)
+    q = s[..., :1]
+
+    def products(q):
+        return q[:, :, None] * q[:, None]
+
+    assert torch.equal(by_pairs(x, pairs=products(q))[1], by_pairs(x, pairs=products(-q))[1])
+    assert float((by_points(x, None, q)[1] - by_points(x, None, -q)[1]).abs().max()) > 1e-3
+    assert float((by_pairs(x, pairs=products(q))[1] - by_pairs(x, pairs=products(2 * q))[1]).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("make", "error"),
     [
         (lambda: ScalarVectorNetwork(), ParameterError),
+        (lambda: ScalarVectorNetwork(out_vectors=1, n_pair_scalars=-1), ParameterError),
+        (lambda: ScalarVectorNetwork(out_vectors=1, n_pair_scalars=1)(torch.zeros(1, 5, 3)), ShapeError),
+        (lambda: ScalarVectorNetwork(out_vectors=1)(torch.zeros(1, 5, 3), pairs=torch.zeros(1, 5, 5, 1)), ShapeError),
         (lambda: ScalarVectorNetwork(-1, out_vectors=1), ParameterError),
         (lambda: ScalarVectorNetwork(out_vectors=1, layers=0), ParameterError),
         (lambda: ScalarVectorNetwork(out_vectors=1, form=np.ones((2, 3))), ShapeError),

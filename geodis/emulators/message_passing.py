@@ -19,12 +19,12 @@ SYMMETRIC = 1e-12
 
 @final
 class ScalarVectorNetwork(nn.Module):
-    """(x, v, s) ↦ (scalars, vectors) of every point, equivariant under G × S_n × translations for any bilinear form.
+    """(x, v, s, p) ↦ (scalars, vectors) of every point, equivariant under G × S_n × translations for any bilinear form.
 
     With the form η (Euclidean for O(d), diag(1, −1, …) for Lorentz), r = x_i − x_j and r̂ = r/(1 + η(r, r)²)^{1/4}, a
     layer computes::
 
-        m_ij = MLP(h_i, h_j, ψ(inner products of r, V_i, V_j)),    ψ(q) = arsinh q
+        m_ij = MLP(h_i, h_j, p_ij, ψ(inner products of r, V_i, V_j)),    ψ(q) = arsinh q
         h_i ← h_i + MLP(h_i, mean_j m_ij, ψ(η(V_i, V_i)))
         V_i ← γ(h_i) A V_i + mean_j [φ(m_ij) r̂ + χ(m_ij) (V_j − V_i)],     x_i ← x_i + u(h_i)·V_i
 
@@ -37,6 +37,9 @@ class ScalarVectorNetwork(nn.Module):
     ----------
     n_scalars, n_vectors : int
         Numbers and vectors that a point holds beside its position.
+    n_pair_scalars : int
+        Numbers p_ij that j sends to i with its messages: kinds of bonds, products of charges. Where only products of
+        charges count, they are better than the charges themselves: changing all signs then changes nothing.
     out_scalars, out_vectors : int
         What comes out for every point.
     hidden : int
@@ -93,11 +96,13 @@ class ScalarVectorNetwork(nn.Module):
         form: Any = None,
         chiral: bool = False,
         centred: bool = True,
+        n_pair_scalars: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.n_scalars, self.n_vectors = count(n_scalars, "n_scalars", 0), count(n_vectors, "n_vectors", 0)
         self.out_scalars, self.out_vectors = count(out_scalars, "out_scalars", 0), count(out_vectors, "out_vectors", 0)
+        self.n_pair_scalars = count(n_pair_scalars, "n_pair_scalars", 0)
         hidden, channels, layers = (
             count(hidden, "hidden", 1),
             count(channels, "channels", 1),
@@ -111,32 +116,39 @@ class ScalarVectorNetwork(nn.Module):
         self.start = _linear(self.n_scalars + own * (own + 1) // 2, hidden)
         self.mix = _linear(max(own, 1), channels, bias=False)
         self.layers = nn.ModuleList(
-            ScalarVectorLayer(hidden, channels, self.chiral) for _ in range(count(layers, "layers", 1))
+            ScalarVectorLayer(hidden, channels, self.chiral, self.n_pair_scalars) for _ in range(layers)
         )
         self.scalar_head = _mlp(hidden, hidden, self.out_scalars) if self.out_scalars else None
         self.vector_head = _linear(channels + 1, self.out_vectors, bias=False) if self.out_vectors else None
         self.vector_gate = _linear(hidden, self.out_vectors * (channels + 1)) if self.out_vectors else None
         _draw(self, count(seed, "seed", 0))
 
-    def forward(self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Positions `(batch, n, d)`, vectors `(batch, n, k, d)`, scalars `(batch, n, c)` → scalars, vectors."""
-        h, channels = self.latents(x, v, s)
+    def forward(
+        self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None, pairs: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Positions `(batch, n, d)`, vectors `(batch, n, k, d)`, scalars `(batch, n, c)` → scalars, vectors.
+
+        `pairs` `(batch, n, n, p)`: row i holds what point i receives.
+        """
+        h, channels = self.latents(x, v, s, pairs)
         return self._scalars(h), self._vectors(h, channels)
 
-    def latents(self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def latents(
+        self, x: Tensor, v: Tensor | None = None, s: Tensor | None = None, pairs: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The last layer: scalars `(batch, n, hidden)` and vectors `(batch, n, channels + 1, d)` of every point.
 
         The last vector is how far the point has been moved. This is an embedding whose action is known: scalars stay,
         vectors turn with the cloud.
         """
-        v, s = self._checked(x, v, s)
+        v, s, pairs = self._checked(x, v, s, pairs)
         vectors = torch.cat([v, (x - x.mean(1, keepdim=True))[:, :, None]], 2) if self.centred else v
         h = self.start(torch.cat([s, _upper(squash(_gram(vectors, vectors, self.form)))], -1))
         if vectors.shape[2] == 0:
             vectors = x.new_zeros(*x.shape[:2], 1, x.shape[2])
         channels, moved = _mixed(self.mix.weight, vectors), x
         for layer in self.layers:
-            h, channels, moved = layer(h, channels, moved, self.form)
+            h, channels, moved = layer(h, channels, moved, self.form, pairs)
         return h, torch.cat([channels, (moved - x)[:, :, None]], 2)
 
     def _scalars(self, h: Tensor) -> Tensor:
@@ -148,7 +160,9 @@ class ScalarVectorNetwork(nn.Module):
         gate = self.vector_gate(h).reshape(*h.shape[:2], self.out_vectors, -1)
         return (self.vector_head.weight + bounded(gate)) @ channels
 
-    def _checked(self, x: Tensor, v: Tensor | None, s: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _checked(
+        self, x: Tensor, v: Tensor | None, s: Tensor | None, pairs: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if x.ndim != 3 or (self.form is not None and x.shape[2] != len(self.form)):
             d = "d" if self.form is None else len(self.form)
             raise ShapeError("positions", f"(batch, n, {d})", tuple(x.shape))
@@ -157,11 +171,14 @@ class ScalarVectorNetwork(nn.Module):
         batch, n, d = x.shape
         v = x.new_zeros(batch, n, 0, d) if v is None else v
         s = x.new_zeros(batch, n, 0) if s is None else s
+        pairs = x.new_zeros(batch, n, n, 0) if pairs is None else pairs
         if v.shape != (batch, n, self.n_vectors, d):
             raise ShapeError("vectors", str((batch, n, self.n_vectors, d)), tuple(v.shape))
         if s.shape != (batch, n, self.n_scalars):
             raise ShapeError("scalars", str((batch, n, self.n_scalars)), tuple(s.shape))
-        return v, s
+        if pairs.shape != (batch, n, n, self.n_pair_scalars):
+            raise ShapeError("scalars of pairs", str((batch, n, n, self.n_pair_scalars)), tuple(pairs.shape))
+        return v, s, pairs
 
 
 @final
@@ -174,6 +191,8 @@ class ScalarVectorLayer(nn.Module):
         Widths of scalars and vectors.
     chiral : bool
         Whether cross products are added.
+    n_pair_scalars : int
+        Numbers of every pair.
 
     Examples
     --------
@@ -183,26 +202,28 @@ class ScalarVectorLayer(nn.Module):
     (2, 5, 4, 3)
     """
 
-    def __init__(self, hidden: int, channels: int, chiral: bool = False) -> None:
+    def __init__(self, hidden: int, channels: int, chiral: bool = False, n_pair_scalars: int = 0) -> None:
         super().__init__()
         self.channels, self.chiral = channels, chiral
         compared = min(EDGE_VECTORS, channels)
         self.compare = _linear(channels, compared, bias=False)
         self.receive, self.send = _linear(hidden, hidden), _linear(hidden, hidden, bias=False)
-        self.edge = _linear(1 + 3 * compared, hidden, bias=False)
+        self.edge = _linear(1 + 3 * compared + n_pair_scalars, hidden, bias=False)
         self.message = nn.Sequential(nn.SiLU(), _linear(hidden, hidden), nn.SiLU())
         self.coefficients = _linear(hidden, (2 + chiral) * channels)
         self.update = _mlp(2 * hidden + channels, hidden, hidden)
         self.keep = _linear(channels, channels, bias=False)
         self.gate = _linear(hidden, 2 * channels)
 
-    def forward(self, h: Tensor, vectors: Tensor, x: Tensor, form: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Scalars `(batch, n, hidden)`, vectors `(batch, n, channels, d)`, positions `(batch, n, d)`."""
+    def forward(
+        self, h: Tensor, vectors: Tensor, x: Tensor, form: Tensor | None = None, pairs: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Scalars `(batch, n, hidden)`, vectors `(batch, n, channels, d)`, positions, scalars `(batch, n, n, p)`."""
         n = x.shape[1]
         r = x[:, :, None] - x[:, None]
         square = _inner(r, r, form)
         unit = r / (1.0 + square * square).sqrt().sqrt()[..., None]
-        m = self.message(self._edges(h, vectors, unit, square, form))
+        m = self.message(self._edges(h, vectors, unit, square, form, pairs))
         # The message of a point to itself counts nothing: n − 1 others, and for one point none.
         others = (1.0 - torch.eye(n, dtype=x.dtype, device=x.device))[:, :, None] / max(n - 1, 1)
         a, b, *c = (bounded(self.coefficients(m)) * others).split(self.channels, -1)
@@ -216,13 +237,17 @@ class ScalarVectorLayer(nn.Module):
         vectors = (vectors + _mixed(self.keep.weight, vectors)) * (1.0 + bounded(gate))[..., None] + spread
         return h, vectors, x + (bounded(step)[..., None] * vectors).mean(2)
 
-    def _edges(self, h: Tensor, vectors: Tensor, unit: Tensor, square: Tensor, form: Tensor | None) -> Tensor:
+    def _edges(
+        self, h: Tensor, vectors: Tensor, unit: Tensor, square: Tensor, form: Tensor | None, pairs: Tensor | None
+    ) -> Tensor:
         chosen = _mixed(self.compare.weight, vectors)
         lowered = chosen if form is None else chosen @ form
         mine = torch.einsum("bijd,bikd->bijk", unit, lowered)
         theirs = torch.einsum("bijd,bjkd->bijk", unit, lowered)
         both = (chosen[:, :, None] * lowered[:, None]).sum(-1)
         edge = squash(torch.cat([square[..., None], mine, theirs, both], -1))
+        if pairs is not None:
+            edge = torch.cat([edge, pairs], -1)
         return self.receive(h)[:, :, None] + self.send(h)[:, None] + self.edge(edge)
 
 
