@@ -57,7 +57,8 @@ ONE_SEED = {f"outofplane.{name}" for name in BASELINES} | {"xray", "irreducible"
 ONE_SEED |= {"algebra.named", "algebra.by_count", "algebra.free", "algebra.harder", "orbits", "orbits.refused"}
 ONE_SEED |= {"mutations", "fractional", "scan"}
 ONE_SEED |= {"pendulum.equivariance", "pendulum.dimensional_network", "pendulum.network", "nbody.mesh_speedup"}
-ONE_SEED |= {"velocities.equivariance_max", "velocities.r2_boxes", "singleshot.ratio_gnn", "pm.seconds_32", "flow.r2"}
+ONE_SEED |= {"velocities.equivariance_max", "velocities.r2_boxes", "pm.seconds_32", "flow.r2", "factors.every"}
+ONE_SEED |= {"singleshot.ratio_gnn", "singleshot.ratio_egnn.forward", "singleshot.ratio_gnn.forward"}
 ONE_SEED |= {"factorize.largest", "factorize.speedups", "factorize.angle_s2_s2_s2"}
 OWN_SEEDS = {"doublebump.fresh_error": 5}  # seeds on which nothing was chosen
 
