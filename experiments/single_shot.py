@@ -5,12 +5,11 @@ batches, optimizer, schedule and CPU seconds of one core. Baselines learn at the
 validation preferred in runs of a tenth of that time; ours with those that it preferred after a fifth. The weights with
 the best validation error are tested. The baselines run at one seed.
 
-A run that is played backwards is a run: from (x₁, −v₁) to x₀. All networks learn from both ways;
-in the rows that end in `.forward`, of one seed, all learn from the given way alone.
+A run that is played backwards is a run: from (x₁, −v₁) to x₀. All networks learn from both ways; in the rows that end
+in `.forward`, of one seed, all learn from the given way alone.
 
 Inductive bias of ours: O(3), permutations, translations, Galilei boosts, a centre of mass that moves freely, and that
-changing the sign of all charges changes nothing. The EGNN knows neither of boosts nor of the
-centre of mass.
+changing the sign of all charges changes nothing. The EGNN knows neither of boosts nor of the centre of mass.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 import typer
@@ -13,6 +13,7 @@ from geodis.cli.app import Quiet, Seed, console, exit_codes, shows_progress
 from geodis.cli.discover import PICTURES
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from geodis.cli.emulated import PointsReport
@@ -85,13 +86,8 @@ def points(
         screen.print(_table(found))
         screen.print(found.sentence, soft_wrap=True)
         found.dynamics.save(out)
-        if json is not None:
-            write_numbers(json, found.numbers())
-        if plot is not None:
-            found.draw(plot)
-        for path in (out, json, plot):
-            if path is not None:
-                screen.print(f"wrote {path}", soft_wrap=True)
+        write_report(found, json, plot)
+        print_written(screen, out, json, plot)
 
 
 @emulate.command()
@@ -152,9 +148,29 @@ def _table(found: PointsReport) -> Table:
     return table
 
 
-def write_numbers(path: Path, numbers: dict[str, Any]) -> None:
-    """Write a JSON file."""
+class Report(Protocol):
+    """What an emulator's tests found."""
+
+    def numbers(self) -> dict[str, Any]:
+        """As JSON holds it."""
+
+    def draw(self, path: Path) -> None:
+        """As a picture."""
+
+
+def write_report(found: Report, json: Path | None, plot: Path | None) -> None:
+    """Write the numbers and the picture, where they are asked for."""
     from geodis.files import write_text
 
-    text = json_text.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_text(path, text)
+    if json is not None:
+        text = json_text.dumps(found.numbers(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_text(json, text)
+    if plot is not None:
+        found.draw(plot)
+
+
+def print_written(screen: Console, *paths: Path | None) -> None:
+    """A line for every file that was asked for."""
+    for path in paths:
+        if path is not None:
+            screen.print(f"wrote {path}", soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from geodis.cli.app import Quiet, Seed, console, exit_codes, shows_progress
 from geodis.cli.discover import PICTURES
-from geodis.cli.emulate import write_numbers
+from geodis.cli.emulate import print_written, write_report
 from geodis.cli.emulate_field import File, Fixed, Grid, Pseudoscalars, Run, Scalars, Time, Vectors, listed
 
 
@@ -65,10 +65,5 @@ def equation(
         screen.print(str(found.law), soft_wrap=True, highlight=False)
         screen.print(found.sentence, soft_wrap=True)
         found.law.save(out)
-        if json is not None:
-            write_numbers(json, found.numbers())
-        if plot is not None:
-            found.draw(plot)
-        for path in (out, json, plot):
-            if path is not None:
-                screen.print(f"wrote {path}", soft_wrap=True)
+        write_report(found, json, plot)
+        print_written(screen, out, json, plot)

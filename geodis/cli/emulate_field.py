@@ -9,7 +9,7 @@ import typer
 
 from geodis.cli.app import Quiet, Seed, console, exit_codes, shows_progress
 from geodis.cli.discover import PICTURES
-from geodis.cli.emulate import write_numbers
+from geodis.cli.emulate import print_written, write_report
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -136,17 +136,12 @@ def field(
         screen.print(_table(found))
         screen.print(found.sentence, soft_wrap=True)
         found.save(out)
-        if json is not None:
-            write_numbers(json, found.numbers())
-        if plot is not None:
-            found.draw(plot)
+        write_report(found, json, plot)
         if page is not None:
             found.write_page(page)
         if ahead is not None:
             write_field_runs(ahead, found.predicted())
-        for path in (out, json, plot, page, ahead):
-            if path is not None:
-                screen.print(f"wrote {path}", soft_wrap=True)
+        print_written(screen, out, json, plot, page, ahead)
 
 
 def listed(names: str) -> list[str]:

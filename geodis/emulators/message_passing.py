@@ -218,7 +218,7 @@ class ScalarVectorLayer(nn.Module):
     def forward(
         self, h: Tensor, vectors: Tensor, x: Tensor, form: Tensor | None = None, pairs: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        """Scalars `(batch, n, hidden)`, vectors `(batch, n, channels, d)`, positions, scalars `(batch, n, n, p)`."""
+        """Scalars `(batch, n, hidden)`, vectors `(batch, n, channels, d)`, positions, pairs `(batch, n, n, p)`."""
         n = x.shape[1]
         r = x[:, :, None] - x[:, None]
         square = _inner(r, r, form)
